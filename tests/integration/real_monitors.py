@@ -9,6 +9,8 @@ from ipaddress import ip_address
 from typing import Any
 
 from pybal.config.settings import MonitorSettings
+from pybal.http.port import HTTPClient
+from pybal.model import CheckResult
 from pybal.monitors.base import Monitor
 from pybal.monitors.registry import create_monitor
 from pybal.monitors.target import Target
@@ -34,12 +36,17 @@ class Watched:
     """A started monitor of a server on loopback, and what it reported."""
 
     def __init__(
-        self, reactor: Any, settings: MonitorSettings, port: int, address: str = "127.0.0.1"
+        self,
+        reactor: Any,
+        settings: MonitorSettings,
+        port: int,
+        address: str = "127.0.0.1",
+        http: HTTPClient | None = None,
     ) -> None:
         self.reports = Results()
         self._reactor = reactor
         target = Target("svc", "real.example", ip_address(address), port, lambda: "real.example")
-        environment = make_environment(reactor, FakeHTTPClient())
+        environment = make_environment(reactor, http or FakeHTTPClient())
         self.monitor: Monitor = create_monitor(settings, target, environment, self.reports)
         self.monitor.start()
 
@@ -56,3 +63,9 @@ class Watched:
     async def reported(self, count: int) -> None:
         """Wait until there are so many reports."""
         await until(self._reactor, lambda: len(self.reports) >= count)
+
+    async def first_result(self) -> CheckResult:
+        """The first report; the monitor has ended then."""
+        await self.reported(1)
+        self.monitor.stop()
+        return self.reports[0]

@@ -11,18 +11,15 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from ipaddress import ip_address
 from typing import Any
 
 import pytest
 
 from pybal.model import CheckResult
-from pybal.monitors.proxyfetch import ProxyFetch, ProxyFetchSettings
-from pybal.monitors.target import MonitorPorts, Target
-from tests.fakes.environment import make_environment
-from tests.fakes.reports import Results
+from pybal.monitors.proxyfetch import ProxyFetchSettings
 from tests.http.odd_answers import ODD_ANSWERS, OK, with_lines
-from tests.integration.reactors import real_client, run_in_reactor, until
+from tests.integration.reactors import real_client, run_in_reactor
+from tests.integration.real_monitors import Watched
 
 pytestmark = [
     pytest.mark.integration,
@@ -93,28 +90,16 @@ def by_http_client(port: int, number: int) -> int | None:
         connection.close()
 
 
-async def first_result(
-    reactor: Any, settings: ProxyFetchSettings, target: Target, environment: MonitorPorts
-) -> CheckResult:
-    results = Results()
-    monitor = ProxyFetch(settings, target, environment, results)
-    monitor.start()
-    await until(reactor, lambda: bool(results))
-    monitor.stop()
-    return results[0]
-
-
 def by_proxyfetch(port: int, count: int) -> list[CheckResult]:
     """What ProxyFetch says of each answer, if any status is right."""
 
     async def main(reactor: Any) -> list[CheckResult]:
-        environment = make_environment(reactor, real_client(reactor))
-        target = Target("svc", "real.example", ip_address("127.0.0.1"), port, lambda: "real")
+        http = real_client(reactor)
         results: list[CheckResult] = []
         for number in range(count):
             urls = (f"http://web.example/{number}",)
             settings = ProxyFetchSettings(urls, ANY, interval_s=0.01, timeout_s=3)
-            results.append(await first_result(reactor, settings, target, environment))
+            results.append(await Watched(reactor, settings, port, http=http).first_result())
         return results
 
     return run_in_reactor(main, limit_s=120)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -11,11 +10,9 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
 from pybal.model import CheckResult
-from pybal.monitors.proxyfetch import ProxyFetch, ProxyFetchSettings
-from pybal.monitors.target import Target
-from tests.fakes.environment import make_environment
-from tests.fakes.reports import Results
-from tests.integration.reactors import real_client, run_in_reactor, until
+from pybal.monitors.proxyfetch import ProxyFetchSettings
+from tests.integration.reactors import real_client, run_in_reactor
+from tests.integration.real_monitors import Watched
 
 pytestmark = pytest.mark.integration
 
@@ -54,20 +51,14 @@ def first_result(
     """What ProxyFetch first reports of the server."""
 
     async def main(reactor: Any) -> CheckResult:
-        reports = Results()
         listening_port = reactor.listenTCP(0, Site(web), interface=host)
         port = listening_port.getHost().port
         if not listening:
             await maybeDeferred(listening_port.stopListening)
-        target = Target("svc", "real.example", ip_address(host), port, lambda: "real.example")
-        http = real_client(reactor)
-        environment = make_environment(reactor, http)
-        monitor = ProxyFetch(settings, target, environment, reports)
-        monitor.start()
-        await until(reactor, lambda: bool(reports))
-        monitor.stop()
+        watched = Watched(reactor, settings, port, host, real_client(reactor))
+        result = await watched.first_result()
         await maybeDeferred(listening_port.stopListening)
-        return reports[0]
+        return result
 
     return run_in_reactor(main)
 

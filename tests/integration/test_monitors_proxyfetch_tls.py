@@ -24,7 +24,8 @@ from pybal.monitors.target import Target
 from tests.fakes.environment import make_environment
 from tests.fakes.reports import Results
 from tests.integration.certificates import Certificate, make_certificate
-from tests.integration.reactors import real_client, run_in_reactor, sleep, until
+from tests.integration.reactors import real_client, run_in_reactor, sleep
+from tests.integration.real_monitors import Watched
 
 pytestmark = pytest.mark.integration
 
@@ -61,7 +62,7 @@ def first_result(
     """What ProxyFetch first reports of a server, with that certificate if it speaks TLS."""
 
     async def main(reactor: Any) -> tuple[CheckResult, Web]:
-        web, reports = Web(), Results()
+        web = Web()
         if certificate is None:
             listening = reactor.listenTCP(0, Site(web), interface="127.0.0.1")
         else:
@@ -70,14 +71,10 @@ def first_result(
             )
             listening = reactor.listenSSL(0, Site(web), key.options(), interface="127.0.0.1")
         port = listening.getHost().port
-        target = Target("svc", "real.example", ip_address("127.0.0.1"), port, lambda: "real")
-        environment = make_environment(reactor, real_client(reactor))
-        monitor = create_monitor(settings, target, environment, reports)
-        monitor.start()
-        await until(reactor, lambda: bool(reports))
-        monitor.stop()
+        watched = Watched(reactor, settings, port, http=real_client(reactor))
+        result = await watched.first_result()
         await maybeDeferred(listening.stopListening)
-        return reports[0], web
+        return result, web
 
     return run_in_reactor(main)
 

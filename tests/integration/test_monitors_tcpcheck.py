@@ -51,12 +51,11 @@ def first_result(
         settings = replace(SETTINGS, source_address=ip_address(source) if source else None)
         before = descriptors()
         watched = Watched(reactor, settings, listening.getHost().port, host)
-        await watched.reported(1)
-        watched.monitor.stop()
+        result = await watched.first_result()
         await sleep(reactor, 0.05)
         assert descriptors() <= before
         await maybeDeferred(listening.stopListening)
-        return watched.reports[0], peers
+        return result, peers
 
     return run_in_reactor(main)
 

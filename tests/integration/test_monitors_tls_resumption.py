@@ -5,19 +5,15 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 from dataclasses import replace
-from ipaddress import ip_address
 from typing import Any
 
 import pytest
 
 from pybal.monitors.proxyfetch import ProxyFetchSettings
-from pybal.monitors.registry import create_monitor
-from pybal.monitors.target import Target
 from pybal.net.tls_resumption import FULL_AFTER_REFUSAL
-from tests.fakes.environment import make_environment
-from tests.fakes.reports import Results
 from tests.integration.certificates import Certificate, make_certificate
 from tests.integration.reactors import real_client, run_in_reactor, until
+from tests.integration.real_monitors import Watched
 from tests.integration.tls_server import TLSServer, server_context, tls_server
 
 pytestmark = pytest.mark.integration
@@ -48,16 +44,12 @@ def checked(
     """What is reported while each condition is waited for, upon which its act is done."""
 
     async def main(reactor: Any) -> list[bool]:
-        reports = Results()
-        target = Target("svc", "real", ip_address("127.0.0.1"), server.port, lambda: "real")
-        environment = make_environment(reactor, real_client(reactor))
-        monitor = create_monitor(settings, target, environment, reports)
-        monitor.start()
+        watched = Watched(reactor, settings, server.port, http=real_client(reactor))
         for condition, act in acts:
             await until(reactor, condition)
             act()
-        monitor.stop()
-        return [report.up for report in reports]
+        watched.monitor.stop()
+        return watched.ups
 
     return run_in_reactor(main)
 
@@ -126,16 +118,12 @@ def test_a_bad_certificate_is_seen_within_ten_checks(
         three = (lambda: len(server.resumed) >= 3, exchange)
 
         async def main(reactor: Any) -> None:
-            results = Results()
-            target = Target("svc", "real", ip_address("127.0.0.1"), server.port, lambda: "real")
-            environment = make_environment(reactor, real_client(reactor))
-            monitor = create_monitor(settings, target, environment, results)
-            monitor.start()
+            watched = Watched(reactor, settings, server.port, http=real_client(reactor))
             await until(reactor, three[0])
             three[1]()
-            await until(reactor, lambda: len(results) == 2)
-            reports.extend(report.up for report in results)
-            monitor.stop()
+            await watched.reported(2)
+            reports.extend(watched.ups)
+            watched.monitor.stop()
 
         run_in_reactor(main)
     assert reports == [True, False]
