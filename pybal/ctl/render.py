@@ -184,7 +184,7 @@ def pool_lines(service: Document, now: float) -> list[Line]:
             server["host"],
             server["address"],
             server["weight"],
-            _state(server),
+            server["state"],
             _trouble(server),
             style=_STYLES[_server_grade(server)],
         )
@@ -215,7 +215,7 @@ def server_lines(servers: Sequence[Document]) -> list[Line]:
             server["service"],
             server["address"],
             server["weight"],
-            _state(server),
+            server["state"],
             _trouble(server),
             style=_STYLES[_server_grade(server)],
         )
@@ -236,13 +236,8 @@ def _trouble(server: Document) -> str:
     return "; ".join(filter(None, (_drain(server), _override(server), _fault(server))))
 
 
-def _state(server: Document) -> str:
-    """An older daemon knows nothing of draining."""
-    return str(server.get("state") or server["status"])
-
-
 def _drain(server: Document) -> str:
-    left = server.get("draining")
+    left = server["draining"]
     if left is None:
         return ""
     connections, seconds = left["connections"], left["seconds_left"]
@@ -253,7 +248,7 @@ def _drain(server: Document) -> str:
 
 
 def _override(server: Document) -> str:
-    override = server.get("override")
+    override = server["override"]
     if override is None:
         return ""
     if override["suspended"]:
@@ -280,7 +275,7 @@ def why_lines(servers: Sequence[Document], now: float) -> list[Line]:
     lines: list[Line] = []
     for server in servers:
         style = _STYLES[_server_grade(server)]
-        lines.append(Line(f"{server['service']}: {server['host']} is {_state(server)}", style))
+        lines.append(Line(f"{server['service']}: {server['host']} is {server['state']}", style))
         why = server["why"]
         text = with_local_times(why["text"]) if why else "Nothing has been decided yet."
         lines.append(Line(f"  {text}"))

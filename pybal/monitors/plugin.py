@@ -25,9 +25,6 @@ from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.target import MonitorPorts, Target
 from pybal.net.port import Channel, TCPEvents, UDPEvents
 
-Report = ReportReceiver
-"""The earlier name, which plug-ins may still import."""
-
 __all__ = [
     "ABSOLUTE_PATH",
     "BOOLEAN",
@@ -49,7 +46,6 @@ __all__ = [
     "MonitorSettings",
     "MonitorType",
     "Option",
-    "Report",
     "ReportReceiver",
     "TCPEvents",
     "Target",

@@ -70,7 +70,7 @@ def _acknowledgement(said: dict[str, Any]) -> Acknowledgement:
         reason=str(said["reason"]),
         since=since,
         until=until,
-        details=tuple(map(str, said.get("details", ()))),
+        details=tuple(map(str, said["details"])),
     )
 
 

@@ -35,7 +35,7 @@ def configuration_at_start(
     good = _last_good(result, log)
     if good is None:
         return None
-    if not _is_of(host, good):
+    if good.host != host:
         log.error(
             "The last good configuration is not used: it is that of {host}, as if this one were a"
             " copy of it",
@@ -54,7 +54,7 @@ def _cut_off(result: LoadResult, settings: Settings, host: str, log: Logger) -> 
     if settings.dry_run or settings.state_directory is None:
         return ()
     good = _last_good(result, log)
-    if good is None or not _is_of(host, good):
+    if good is None or good.host != host:
         return ()
     return why_cut_off(good.content.encode(), result)
 
@@ -69,10 +69,6 @@ def _last_good(result: LoadResult, log: Logger) -> LastGoodConfig | None:
 def _said(result: LoadResult) -> LoadResult | Settings:
     """What knows what the file says of a start, with errors or without."""
     return result if result.settings is None else result.settings
-
-
-def _is_of(host: str, good: LastGoodConfig) -> bool:
-    return good.host in ("", host)
 
 
 def absolute(path: str) -> str:

@@ -22,8 +22,7 @@ class LastGoodConfig:
     content: str
     modified_at: float
     saved_at: float
-    host: str = ""
-    """Empty: an earlier version did not say."""
+    host: str
 
 
 def last_good_file(state_directory: Path) -> StateFile[LastGoodConfig]:
@@ -47,7 +46,7 @@ def _decode(document: Document) -> LastGoodConfig:
         document["content"],
         float(document["modified_at"]),
         float(document["saved_at"]),
-        document.get("host", ""),
+        document["host"],
     )
     if not all(isinstance(each, str) for each in (good.path, good.content, good.host)):
         raise TypeError("path, content and host must be text")

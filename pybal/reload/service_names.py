@@ -98,5 +98,5 @@ def _encode(ways: Ways) -> Document:
 
 
 def _decode(document: Document) -> Ways:
-    every = (document["services"], *document.get("begun", ()))
+    every = (document["services"], *document["begun"])
     return tuple({str(name): str(key) for name, key in names.items()} for names in every)

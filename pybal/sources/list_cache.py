@@ -136,7 +136,7 @@ def _decode(document: Document, url: str, boot: str | None) -> CachedList:
 
 
 def _past(document: Document) -> ListPast:
-    """One of _NO_PAST if there is none, as with a list of an earlier version, or it is damaged."""
+    """One of _NO_PAST if there is none, or it is damaged."""
     past = ListPast(
         at_s=float(document["at_s"]),
         taken=tuple((str(host), float(when)) for host, when in document["taken"]),
@@ -145,11 +145,10 @@ def _past(document: Document) -> ListPast:
             for when, first, most, last in document["counts"]
         ),
         reference=None if document["reference"] is None else int(document["reference"]),
-        # An earlier version did not write these.
-        kept=tuple((str(host), float(when)) for host, when in document.get("kept", ())),
-        unproven=tuple(map(str, document.get("unproven", ()))),
-        moving=tuple((str(host), str(address)) for host, address in document.get("moving", ())),
-        departed=tuple((str(key), float(when)) for key, when in document.get("departed", ())),
+        kept=tuple((str(host), float(when)) for host, when in document["kept"]),
+        unproven=tuple(map(str, document["unproven"])),
+        moving=tuple((str(host), str(address)) for host, address in document["moving"]),
+        departed=tuple((str(key), float(when)) for key, when in document["departed"]),
     )
     hosts = (*past.taken, *past.kept, *past.departed)
     times = (past.at_s, *(when for _, when in hosts), *(each[0] for each in past.counts))

@@ -231,8 +231,8 @@ def test_a_dry_run_and_a_director_that_is_cut_off_are_said() -> None:
 def server(host: str = "cp1", **more: Any) -> dict[str, Any]:
     return {
         "service": "web", "host": host, "address": "192.0.2.10", "weight": 10,
-        "status": "enabled/up/pooled", "enabled": True, "up": True, "pooled": True, "ready": True,
-        "monitors": [], "why": None, **more,
+        "state": "enabled/up/pooled", "enabled": True, "up": True, "pooled": True, "ready": True,
+        "draining": None, "override": None, "monitors": [], "why": None, **more,
     }  # fmt: skip
 
 
@@ -316,10 +316,6 @@ def test_what_is_the_matter_with_a_server_is_its_reason() -> None:
     flapped = {"hold_down": {"flaps": 4, "until": THEN}}
     assert reason(why=flapped).startswith("up; flapped 4 times: held down until 20")
     assert reason(why={"hold_down": None}) == ""
-
-
-def test_a_newer_daemons_word_for_the_state_goes_before_the_status() -> None:
-    assert "enabled/up/draining" in rows([server(state="enabled/up/draining")])[0].text
 
 
 def test_why_tells_all_that_is_known_of_a_server() -> None:

@@ -31,7 +31,9 @@ class Site:
         self.state = folder / "state"
         self.log = FakeLog()
         self.good = "[global]\n" + service()
-        last_good_file(self.state).save(LastGoodConfig(str(self.path), self.good, 10.0, 20.0))
+        last_good_file(self.state).save(
+            LastGoodConfig(str(self.path), self.good, 10.0, 20.0, "lvs1")
+        )
 
     def start(self, end: bytes, *, more: str = "") -> Running | None:
         head = f"[global]\nstate-directory = {self.state}\n{more}{service()}"
@@ -90,16 +92,6 @@ def test_a_damaged_record_is_no_last_good_one_and_no_crash(
     file = last_good_file(site.state).path
     file.write_text(json.dumps({**json.loads(file.read_text()), key: value}))
     assert site.start(WRONG["a typo"]) is None
-
-
-@pytest.mark.parametrize("host", ["lvs1", "", None])
-def test_one_of_this_host_or_of_a_version_that_did_not_say_is_used(
-    site: Site, host: str | None
-) -> None:
-    file = last_good_file(site.state).path
-    document = {**json.loads(file.read_text()), "host": host}
-    file.write_text(json.dumps({k: v for k, v in document.items() if v is not None}))
-    assert site.start(WRONG["a typo"]) is not None
 
 
 TWO = service("one") + "depool-threshold = .25\n" + service("two", ip="192.0.2.2")

@@ -393,18 +393,6 @@ def test_what_lists_took_away_is_kept_even_if_the_list_stays_as_it_was(tmp_path:
     assert file.path.stat().st_mtime_ns == written
 
 
-def test_what_an_earlier_version_has_kept_is_used(tmp_path: Path) -> None:
-    file = list_file(tmp_path, "svc", URL)
-    file.save(CachedList((A, B), EPOCH, PAST))
-    document = json.loads(file.path.read_bytes())
-    for name in ("kept", "unproven", "moving"):
-        del document["past"][name]
-    file.path.write_text(json.dumps(document))
-    found = file.load()
-    assert found is not None
-    assert found.past == replace(PAST, kept=(), unproven=(), moving=())
-
-
 def test_who_is_down_is_kept_while_the_list_is_that_of_the_disk(tmp_path: Path) -> None:
     kept(tmp_path)
     bench = SourceBench(tmp_path)
