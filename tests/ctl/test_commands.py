@@ -114,12 +114,19 @@ def test_what_an_operator_has_disabled_is_less_bad_than_what_is_down(tmp_path: P
     assert "all disabled; 2 disabled" not in shown[2] and "none is" not in shown[2]
 
 
-def test_status_says_that_the_file_differs_or_was_refused(tmp_path: Path) -> None:
-    config = CONFIG._replace(is_last_good=True, differs_since=NOON)
-    with ServedSite(tmp_path / "s", FakeView(config_snapshot=config)) as site:
-        out = site.ctl("status")[1]
+def test_status_says_that_the_last_good_file_runs_and_differs(site: ServedSite) -> None:
+    site.view.config_snapshot = CONFIG._replace(is_last_good=True, differs_since=NOON)
+    out = site.ctl("status")[1]
     assert "The last good pybal.conf runs" in out
     assert "pybalctl config diff" in out
+
+
+def test_status_says_that_the_file_was_refused_whatever_else_is_worse(site: ServedSite) -> None:
+    last = ReloadSnapshot(NOON, ReloadOutcome.REFUSED, ("pybal.conf:1: a",), ())
+    site.view.config_snapshot = CONFIG._replace(last_reload=last, differs_since=NOON)
+    _, refused, critical, *_ = site.ctl("status")[1].splitlines()
+    assert refused.startswith("pybal.conf was refused, the former one runs")
+    assert critical.startswith("CRITICAL")
 
 
 def test_what_a_list_takes_away_and_is_held_is_shown(tmp_path: Path) -> None:
@@ -415,14 +422,6 @@ def test_an_unknown_name_is_answered_with_those_that_are_near(
     assert site.ctl(*command.split()) == (1, "", f"pybalctl: {said}\n")
 
 
-def test_status_says_that_the_file_was_refused_whatever_else_is_worse(site: ServedSite) -> None:
-    last = ReloadSnapshot(NOON, ReloadOutcome.REFUSED, ("pybal.conf:1: a",), ())
-    site.view.config_snapshot = CONFIG._replace(last_reload=last, differs_since=NOON)
-    shown = site.ctl("status")[1].splitlines()
-    assert shown[1].startswith("pybal.conf was refused, the former one runs")
-    assert shown[2].startswith("CRITICAL")
-
-
 @pytest.mark.parametrize(
     ("shell", "status", "errors"),
     [
@@ -435,10 +434,8 @@ def test_status_says_that_the_file_was_refused_whatever_else_is_worse(site: Serv
 def test_an_output_that_cannot_be_written_is_a_line_at_most(
     site: ServedSite, shell: str, status: int, errors: str
 ) -> None:
-    program = f"{sys.executable} -m pybal.ctl --socket={site.path}"
-    done = subprocess.run(
-        ["bash", "-c", shell.format(program)], capture_output=True, text=True, timeout=60
-    )
+    command = shell.format(f"{sys.executable} -m pybal.ctl --socket={site.path}")
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (status, errors)
 
 
