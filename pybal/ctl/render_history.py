@@ -11,6 +11,8 @@ from pybal.ctl.table import Line, Style, age, count
 Document = dict[str, Any]
 
 _KIND_WIDTH = 10
+_WORDS = {"held": "pooled though down"}
+"""As in history/incidents.py, which is not loaded here."""
 _BAD_VERDICTS = ("held", "depooled", "not_ready", "refused")
 
 
@@ -20,7 +22,8 @@ def event_line(event: Document, decided: Mapping[str, int] | None = None) -> Lin
     kind = event["kind"].ljust(_KIND_WIDTH)
     incident = f" (incident {event['incident']})" if event["incident"] is not None else ""
     became = ", ".join(
-        f"{number} {verdict.replace('_', ' ')}" for verdict, number in (decided or {}).items()
+        f"{number} {_WORDS.get(verdict) or verdict.replace('_', ' ')}"
+        for verdict, number in (decided or {}).items()
     )
     text = f"{local_time(event['at'])} {kind} {service}{event['text']}{incident}"
     if became:

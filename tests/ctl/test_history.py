@@ -215,6 +215,16 @@ def test_a_start_is_a_few_lines(tmp_path: Path) -> None:
         assert len(lines(site, "--host", "cp1")) == 3
 
 
+def test_a_server_that_is_kept_pooled_is_not_called_held_as_lists_are(tmp_path: Path) -> None:
+    view = FakeView([service("web", [server("cp1")])])
+    cause = view.ledger.note(Note(Kind.LIST, "Pool list of 1: removed cp2", "web"))
+    view.ledger.note(Note(Kind.DECISION, "x", "web", "cp1", cause, decision_inputs("held")))
+    with ServedSite(tmp_path / "s", view) as site:
+        assert lines(site) == [
+            "list       [web] Pool list of 1: removed cp2 (1 pooled though down)"
+        ]
+
+
 @pytest.mark.slow
 def test_an_incident_that_is_followed_is_told_again_when_it_has_become_another(
     tmp_path: Path,
