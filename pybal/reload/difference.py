@@ -294,15 +294,22 @@ def _service(before: ServiceSettings, after: ServiceSettings) -> list[ReloadStep
 def _monitor_changes(
     before: tuple[MonitorSettings, ...], after: tuple[MonitorSettings, ...]
 ) -> Iterator[Change]:
-    """Of monitors that both have: the options that differ. Values may hold secrets."""
+    """Of monitors that both have: the options that differ."""
     old = {each.monitor: each for each in before}
     for settings in after:
         former = old.get(settings.monitor)
         if former is None or former == settings:
             continue
-        names = [each.name for each in fields(settings)]
-        differing = (n for n in names if getattr(former, n) != getattr(settings, n))
-        yield Change(f"{settings.monitor}'s {', '.join(differing)}", "before", "changed")
+        for name in _differing(former, settings):
+            values = getattr(former, name), getattr(settings, name)
+            yield Change(f"{settings.monitor}'s", *_option(name, *values))
+
+
+def _option(name: str, before: object, after: object) -> tuple[str, str]:
+    """Both values of a monitor's option; one that is no number may hold a secret."""
+    if all(isinstance(value, bool | int | float | None) for value in (before, after)):
+        return _named_field(name, before), _named_field(name, after)
+    return f"{name.replace('_', ' ')} ***", "***"
 
 
 def _changes(keys: Iterable[Key], before: object, after: object) -> Iterator[Change]:

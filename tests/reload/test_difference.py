@@ -69,7 +69,10 @@ def test_a_new_section_is_added_and_a_missing_one_removed_last() -> None:
             {"monitors": "['IdleConnection', 'Ping']"},
             "monitors [IdleConnection] -> [IdleConnection Ping]",
         ),
-        ({"idleconnection__max_delay": "9"}, "IdleConnection's max_delay_s before -> changed"),
+        (
+            {"idleconnection__max_delay": "9", "idleconnection__rise": "2"},
+            "IdleConnection's rise 1 -> rise 2, IdleConnection's max delay 300 s -> max delay 9 s",
+        ),
         ({"list_hold": "60"}, "list-floor/list-window/list-hold hold unset -> hold 60 s"),
         ({"bgp_communities": "64600:1"}, "bgp-communities unset -> 64600:1"),
         (
@@ -157,6 +160,15 @@ def test_another_as_of_ours_begins_all_sessions_anew() -> None:
     after = GLOBAL_BGP.replace("64600", "64700")
     found = said(GLOBAL_BGP + ONE, after + ONE)
     assert "replace BGP peer 198.51.100.1: bgp-local-asn 64600 -> 64700" in found
+
+
+def test_what_a_monitor_sends_may_be_a_secret() -> None:
+    before, after = (
+        "[global]\n" + service("one", monitors="['TCPCheck']", tcpcheck__send=word)
+        for word in ("swordfish", "halibut")
+    )
+    (step,) = steps(before, after)
+    assert str(step) == "adjust service one: TCPCheck's send *** -> ***"
 
 
 def test_no_secret_is_shown() -> None:
