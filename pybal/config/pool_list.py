@@ -194,7 +194,7 @@ class _Builder:
         servers = tuple(self._servers.values())
         problems = tuple(self._problems)
         if problems and not servers:
-            raise SourceError(f"no usable entry; {problems[0]}")
+            raise SourceError(f"not a pool list: no usable entry; {problems[0]}")
         if len(problems) > MAX_PROBLEMS:
             text = counted(len(problems) - MAX_PROBLEMS, "more problem")
             more = PoolProblem(0, text, any(p.is_damage for p in problems))

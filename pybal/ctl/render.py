@@ -119,11 +119,15 @@ def _judge(service: Document, alerts: Mapping[str, int]) -> tuple[int, list[str]
     if counts["held"]:
         found.append((1, f"{counts['held']} held: pybalctl pool {service['name']}"))
     if source["stale"]:
-        found.append((1, "list is stale"))
+        found.append((1, "no list yet" if _has_no_list(service) else "list is stale"))
     if source["damage"]:
         found.append((1, "list is damaged"))
     found += [(grade, id_) for id_, grade in alerts.items()]
     return max((grade for grade, _ in found), default=0), [text for _, text in found]
+
+
+def _has_no_list(service: Document) -> bool:
+    return service["source"]["last_good"] is None and not service["counts"]["servers"]
 
 
 def _asides(counts: Document) -> Iterable[tuple[int, str]]:
@@ -176,7 +180,7 @@ def pool_lines(service: Document, now: float) -> list[Line]:
             f"last good {ago(source['last_good'], now)}"
         ),
     ]
-    lines += _source_problems(source)
+    lines += _source_problems(service)
     lines += [_held_line(service["name"], change, now) for change in service["held"]]
     servers = sorted(service["servers"], key=lambda s: (-_server_grade(s), s["host"]))
     rows = [
@@ -352,15 +356,17 @@ def sources_lines(services: Sequence[Document], now: float) -> list[Line]:
 
 def _source_state(service: Document) -> str:
     source, held = service["source"], service["counts"]["held"]
-    states = (("stale", source["stale"]), ("damaged", source["damage"]), ("held", held))
+    stale = "none" if _has_no_list(service) else "stale"
+    states = ((stale, source["stale"]), ("damaged", source["damage"]), ("held", held))
     return "+".join(word for word, is_so in states if is_so) or "good"
 
 
-def _source_problems(source: Document) -> list[Line]:
-    lines = []
+def _source_problems(service: Document) -> list[Line]:
+    source, lines = service["source"], []
     if source["stale"]:
         error = source["last_error"] or "no reading of it has succeeded since the start"
-        lines.append(Line(f"the list is stale: {error}", Style.WORSE))
+        what = "there is no list yet" if _has_no_list(service) else "the list is stale"
+        lines.append(Line(f"{what}: {error}", Style.WORSE))
     lines += [Line(f"the list is damaged: {each}", Style.WORSE) for each in source["damage"]]
     if source["kept"]:
         lines.append(Line(f"kept meanwhile: {', '.join(source['kept'])}", Style.WORSE))

@@ -244,7 +244,7 @@ def test_what_is_no_json_list_is_refused_in_one_line(text: str) -> None:
 @pytest.mark.parametrize("line", BAD_LINES.values(), ids=BAD_LINES.keys())
 def test_a_text_of_bad_lines_alone_is_refused(line: str) -> None:
     message = refusal(f"# list\n{line}\n", json_format=False)
-    assert message.startswith("no usable entry; line 2: ")
+    assert message.startswith("not a pool list: no usable entry; line 2: ")
 
 
 def test_more_bad_entries_than_any_slip_explains_are_refused_early() -> None:

@@ -190,8 +190,9 @@ def test_a_pool_without_servers_and_a_list_that_never_came_are_said(tmp_path: Pa
     with ServedSite(tmp_path / "s", FakeView([service("a_80", source=source)])) as site:
         out = site.ctl("pool", "a_80")[1]
         assert "list file:///pool, last good never\n" in out
-        assert out.endswith("the list is stale: no such file\nno servers\n")
-        assert lines(site.ctl("sources"))[1][:3] == ["a_80", "stale", "never"]
+        assert out.endswith("there is no list yet: no such file\nno servers\n")
+        assert lines(site.ctl("sources"))[1][:3] == ["a_80", "none", "never"]
+        assert site.ctl("status")[1].endswith("no servers; no list yet\n")
 
 
 def test_server_and_why_show_all_services_or_one(site: ServedSite) -> None:
