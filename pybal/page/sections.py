@@ -258,10 +258,12 @@ def lists_section(id_: str, lists: _Listed) -> Markup:
 def source_notes(source: SourceSnapshot) -> list[Markup]:
     """What is wrong with a source, one item a line."""
     notes = []
-    if source.stale:
+    if source.stale and source.last_good_at is None:
+        notes.append(element("li", state("no list", "warning"), " none that is good has come yet"))
+    elif source.stale:
         notes.append(
             element("li", state("old list", "warning"), " the last good one is of ",
-                    moment(source.last_good_at, "an unknown time"))
+                    moment(source.last_good_at))
         )  # fmt: skip
     if source.last_error:
         notes.append(element("li", "last error: ", source.last_error))

@@ -299,7 +299,7 @@ def test_of_many_lists_twenty_are_shown(number: int, more: str) -> None:
 
 def test_a_source_that_was_never_read_and_much_damage() -> None:
     notes = source_notes(OLD._replace(last_good_at=None, damage=("x",) * 25, last_error=None))
-    assert words(notes[0]) == "[old list warning] the last good one is of an unknown time"
+    assert words(notes[0]) == "[no list warning] none that is good has come yet"
     assert len(notes) == 1 + 20 + 1 + 1
     assert words(notes[21]) == "and 5 more"
     assert source_notes(FINE) == []
