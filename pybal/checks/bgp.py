@@ -9,6 +9,7 @@ from typing import Any
 from pybal.checks.asking import Ask, AskingError, HTTPAsk, ask_json
 from pybal.checks.program import parser, run
 from pybal.checks.result import Result, State
+from pybal.runtime.naming import counted
 
 
 def bgp(ask: Ask, warning: int = 1, critical: int = 1) -> Result:
@@ -35,7 +36,7 @@ def bgp(ask: Ask, warning: int = 1, critical: int = 1) -> Result:
 
 
 def _of(number: int, every: int) -> str:
-    return f"{number} of {every} BGP session{'' if every == 1 else 's'} established"
+    return f"{number} of {counted(every, 'BGP session')} established"
 
 
 def _peer(peer: dict[str, Any]) -> tuple[bool, str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pybal.bgp.extended_community import community_text
 from pybal.config.settings import BGPPeerOptions, BGPSettings, LargeCommunity, LinkBandwidth
 from pybal.net.addresses import endpoint
+from pybal.runtime.naming import counted
 
 
 def bgp_items(bgp: BGPSettings | None) -> list[tuple[str, str]]:
@@ -80,7 +81,7 @@ def _ways_of(options: BGPPeerOptions) -> list[str]:
             (options.role is not None, f"we are its {options.role}"),
             (len(options.families) == 1, f"only IPv{options.families[0]} routes"),
             (options.password is not None, "with a password" if ao is None else "with TCP-AO"),
-            (hops is not None, f"at most {hops} {'hop' if hops == 1 else 'hops'} away"),
+            (hops is not None, f"at most {counted(hops or 0, 'hop')} away"),
         )
     )
 
@@ -107,14 +108,13 @@ def _care_of(options: BGPPeerOptions) -> list[str]:
 def _told_otherwise(options: BGPPeerOptions) -> list[str]:
     """What it is told otherwise than the other peers."""
     added = options.communities, options.large_communities, options.extended_communities
-    times = "time" if options.prepend == 1 else "times"
     return _present(
         (
             (options.nexthop_ipv4 is not None, f"next hop {options.nexthop_ipv4}"),
             (options.nexthop_ipv6 is not None, f"next hop {options.nexthop_ipv6}"),
             (options.med is not None, f"MED {options.med}"),
             (options.local_pref is not None, f"LOCAL_PREF {options.local_pref}"),
-            (options.prepend > 0, f"our AS prepended {options.prepend} {times}"),
+            (options.prepend > 0, f"our AS prepended {counted(options.prepend, 'time')}"),
             (any(added), f"communities {communities(*added)}"),
         )
     )

@@ -31,6 +31,7 @@ from pybal.config.secrets import find_secrets, read_secret
 from pybal.config.section import SectionReader
 from pybal.config.service_section import ServiceDraft, read_service
 from pybal.config.settings import BGPSettings, ServiceSettings, Settings
+from pybal.runtime.naming import counted
 from pybal.state.files import read_now
 
 MAX_BYTES = 16 * 2**20
@@ -284,7 +285,7 @@ def _warn_of_readers(document: Document, log: ProblemLog, mode: str) -> None:
     found = find_secrets(document)
     if found:
         first, *others = found
-        more = f", and {len(others)} more secrets" if others else ""
+        more = f", and {counted(len(others), 'more secret')}" if others else ""
         message = (
             f"a secret{more}, in a file that everybody on this host may read (mode {mode}):"
             " chmod 640 it"

@@ -24,6 +24,7 @@ from pybal.overrides.book import (
 from pybal.overrides.file import override_file
 from pybal.overrides.wish import Scope, Wish, services_meant
 from pybal.pool.service import LVSService
+from pybal.runtime.naming import named
 from pybal.runtime.time_slices import TimeSlices
 from pybal.state.keeper import Keeper
 
@@ -154,13 +155,9 @@ class OverridesPart:
             if objection:
                 refused.append(f"{override.service}: {objection}")
         if refused:
-            more = len(refused) - _REFUSALS_SHOWN
-            shown = "; ".join(refused[:_REFUSALS_SHOWN])
+            shown = named(refused, _REFUSALS_SHOWN, "; ")
             text = f"Too few servers would be left, nothing was changed: {shown}"
-            raise ControlError(
-                text + (f"; and {more} more services" if more > 0 else ""),
-                "Bring others up first, or say --force",
-            )
+            raise ControlError(text, "Bring others up first, or say --force")
 
     async def _tell(self, names: Iterable[str]) -> None:
         """Pools of hundreds of servers, in dozens of services: some each turn of the reactor. None

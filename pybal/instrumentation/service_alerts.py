@@ -13,7 +13,7 @@ from pybal.model import (
     Severity,
 )
 from pybal.net.addresses import parse_address
-from pybal.runtime.naming import named, shortened
+from pybal.runtime.naming import counted, named, shortened
 
 _SETTLING_S = 2.0
 _NO_ADDRESS_S = 10.0
@@ -102,7 +102,7 @@ def _held(name: str, change: KeptSnapshot) -> str:
         after = f", after {named(others)} went within {minutes:g} {unit}"
     return (
         f"Pool {name} holds {named(change.servers)}, which its list takes away{after}: "
-        f"{change.left} working server{'' if change.left == 1 else 's'} would be left, "
+        f"{counted(change.left, 'working server')} would be left, "
         f"list-floor wants {change.required}"
     )
 

@@ -17,6 +17,7 @@ from pybal.ipvs.model import (
 )
 from pybal.ipvs.slices import Slices
 from pybal.ipvs.snapshot import DriftSnapshot
+from pybal.runtime.naming import counted
 
 _WORDS_KEPT = 5
 
@@ -126,7 +127,7 @@ class DriftBook:
         self._counts.update(each.kind for each in drift)
         words = [each.words for each in drift[:_WORDS_KEPT]]
         if len(drift) > _WORDS_KEPT:
-            words.append(f"{len(drift) - _WORDS_KEPT} more differences")
+            words.append(counted(len(drift) - _WORDS_KEPT, "more difference"))
         before = self._open.get(key)
         since = at if before is None else before.since
         self._open[key] = DriftSnapshot(str(key), since, tuple(words), repaired=False)

@@ -24,6 +24,7 @@ from pybal.ipvs.operations import (
 from pybal.ipvs.outstanding import Outstanding
 from pybal.ipvs.snapshot import MissingSnapshot
 from pybal.runtime.clock import DelayedCall
+from pybal.runtime.naming import counted
 
 _ERRORS_LOGGED = 5
 
@@ -182,7 +183,7 @@ def log_refusals(log: Logger, key: ServiceKey, errors: Sequence[KernelError]) ->
 def summary(changes: Counter[type]) -> str:
     """`service added, 3 servers added, 1 server removed`."""
     return ", ".join(
-        words.format("1 server" if changes[kind] == 1 else f"{changes[kind]} servers")
+        words.format(counted(changes[kind], "server"))
         for kind, words in _SUMMARY.items()
         if changes[kind]
     )

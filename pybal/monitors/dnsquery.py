@@ -22,6 +22,7 @@ from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.target import MonitorPorts, Target
 from pybal.net.addresses import is_host_name
 from pybal.net.port import Channel, TCPEvents
+from pybal.runtime.naming import counted
 
 _NEVER_EXISTS = re.compile(r"(^|\.)invalid\.?$", re.IGNORECASE)
 
@@ -121,7 +122,7 @@ class DNSQuery(AskingMonitor):
 def _said(answer: Answer) -> str:
     if answer.rcode != "NOERROR":
         return answer.rcode
-    return f"NOERROR, {answer.records} record{'s' if answer.records != 1 else ''}"
+    return f"NOERROR, {counted(answer.records, 'record')}"
 
 
 def _host_names(text: str) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ class Record:
 
 def bytes_text(data: bytes) -> str:
     """How much, and how it begins."""
-    size = f"{len(data)} byte" + ("" if len(data) == 1 else "s")
+    size = counted(len(data), "byte")
     more = "…" if len(data) > _SHOWN_BYTES else ""
     return f"{size}: {data[:_SHOWN_BYTES]!r}{more}" if data else size
 

@@ -18,6 +18,7 @@ from pybal.model import ServerSpec
 from pybal.override import Action, LaidOver, Override, Overrides
 from pybal.pool.list_changes import Specs
 from pybal.pool.pool_state import PoolState
+from pybal.runtime.naming import counted
 
 
 class Laid(NamedTuple):
@@ -105,16 +106,13 @@ def _in_effect(spec: ServerSpec, override: Override) -> Laid:
 
 
 def _suspended(spec: ServerSpec, override: Override, left: int, required: Fraction) -> Laid:
-    why = f"{_working(left)} would be left, the depool threshold wants {float(required):g}"
+    working = counted(left, "working server")
+    why = f"{working} would be left, the depool threshold wants {float(required):g}"
     return Laid(spec, LaidOver(override, spec.weight, spec.enabled, why))
 
 
 def _suspended_hosts(laid: LaidList) -> frozenset[str]:
     return frozenset(h for h, each in laid.items() if each.over and each.over.suspended)
-
-
-def _working(left: int) -> str:
-    return f"{left} working server" + ("" if left == 1 else "s")
 
 
 def _taken_for_up(_: ServerSpec) -> bool:
