@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pybal.announce.maintenance import Maintenance
-from pybal.state.state_file import Document, StateFile
+from pybal.state.state_file import Document, StateFile, moment
 
 _NAME = "maintenance.json"
 _FORMAT = 1
@@ -23,6 +23,6 @@ def _encode(maintenance: Maintenance) -> Document:
 def _decode(document: Document) -> Maintenance:
     director = document["director"]
     return Maintenance(
-        director=None if director is None else float(director),
-        services={str(name): float(since) for name, since in document["services"].items()},
+        director=None if director is None else moment(director),
+        services={str(name): moment(since) for name, since in document["services"].items()},
     )

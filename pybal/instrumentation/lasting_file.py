@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
 from pybal.instrumentation.pending_alert import Lasting
-from pybal.state.state_file import Document, StateFile, StateFileError
+from pybal.state.state_file import Document, StateFile, moment
 
 _FORMAT = 1
-_YEAR_5000 = 1e11
 
 
 def lasting_file(directory: Path) -> StateFile[tuple[Lasting, ...]]:
@@ -28,7 +26,5 @@ def lasting_file(directory: Path) -> StateFile[tuple[Lasting, ...]]:
 
 
 def _lasting(alert: Any, service: Any, subject: Any, began_at: Any) -> Lasting:
-    began_at = float(began_at)
-    if not (math.isfinite(began_at) and 0 <= began_at < _YEAR_5000):
-        raise StateFileError(f"something began at {began_at!r}")
-    return Lasting((str(alert), None if service is None else str(service), str(subject)), began_at)
+    key = str(alert), None if service is None else str(service), str(subject)
+    return Lasting(key, moment(began_at))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from pybal.model import Severity
 from pybal.override import MAX_DURATION_S, Action, Override
 from pybal.overrides.acknowledgement import Acknowledgement
-from pybal.state.state_file import Document, StateFile, StateFileError
+from pybal.state.state_file import Document, StateFile, StateFileError, moment
 
 _FORMAT = 1
 
@@ -75,11 +74,7 @@ def _acknowledgement(said: dict[str, Any]) -> Acknowledgement:
 
 
 def _times(said: dict[str, Any]) -> tuple[float, float]:
-    since, until = float(said["since"]), float(said["until"])
-    limit = since + MAX_DURATION_S + 1  # sums of floats are not exact
-    if not (0 <= since < until <= limit and math.isfinite(limit) and limit < _YEAR_5000):
+    since, until = moment(said["since"]), moment(said["until"])
+    if not since < until <= since + MAX_DURATION_S + 1:  # sums of floats are not exact
         raise StateFileError(f"something lasts from {since!r} until {until!r}")
     return since, until
-
-
-_YEAR_5000 = 1e11

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pybal.state.state_file import Document, StateFile
+from pybal.state.state_file import Document, StateFile, moment
 
 FILE_NAME = "last-good-config.json"
 _FORMAT = 1
-_YEAR_9999 = 253370764800
-"""In Unix seconds: later times cannot be shown."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -44,13 +42,11 @@ def _decode(document: Document) -> LastGoodConfig:
     good = LastGoodConfig(
         document["path"],
         document["content"],
-        float(document["modified_at"]),
-        float(document["saved_at"]),
+        moment(document["modified_at"]),
+        moment(document["saved_at"]),
         document["host"],
     )
     if not all(isinstance(each, str) for each in (good.path, good.content, good.host)):
         raise TypeError("path, content and host must be text")
     good.content.encode()
-    if not all(0 <= at < _YEAR_9999 for at in (good.modified_at, good.saved_at)):
-        raise ValueError("times must be Unix seconds")
     return good

@@ -28,6 +28,8 @@ TRY_AGAIN_S = 5.0
 TRY_AGAIN_MAX_S = 60.0
 """What could not be written is tried again, ever later, and at once with each change."""
 
+_YEAR_5000 = 1e11
+
 _OTHER_SHAPES = (
     ValueError,
     KeyError,
@@ -89,6 +91,14 @@ class StateFile(Generic[T]):
     def render(self, value: T) -> bytes:
         """The content for a value."""
         return json.dumps({"format": self._format, **self._encode(value)}).encode()
+
+
+def moment(value: Any) -> float:
+    """Unix seconds that a document gives. ValueError for what is none, or cannot be shown."""
+    at = float(value)
+    if not 0 <= at < _YEAR_5000:
+        raise ValueError(f"{at!r} is no moment")
+    return at
 
 
 class WriteBehind(Generic[T]):
