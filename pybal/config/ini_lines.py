@@ -97,7 +97,7 @@ class _Normaliser:
         header = Line(index + 1, name=name, depth=len(match[1]) if match else 1)
         if match is None or not name:
             header.message = TOO_LONG if len(line) > MAX_NAME else LINE_FORMS
-            if match is None and "]" not in line[:MAX_NAME]:
+            if match is None and "]" not in line:
                 header.message += "; the closing ] is missing"
         elif header.depth > 2:
             header.message = BRACKETS

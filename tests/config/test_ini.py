@@ -400,4 +400,5 @@ def test_a_line_of_a_value_may_be_as_long_as_any() -> None:
 def test_a_missing_bracket_is_said_only_where_one_is() -> None:
     assert faults("[a] junk")[0][1].endswith("'[section]' or '# comment'")
     assert faults("[a")[0][1].endswith("; the closing ] is missing")
+    assert faults(f"[{'a' * 300}]")[0][1].endswith("too long to be a section, a key or a value")
     assert faults("[]")[0][1].endswith("'[section]' or '# comment'")
