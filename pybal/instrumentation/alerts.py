@@ -15,7 +15,7 @@ from pybal.config.snapshot import ConfigSnapshot, ReloadOutcome
 from pybal.instrumentation.pending_alert import PendingAlert
 from pybal.ipvs.snapshot import DriftSnapshot, IPVSSnapshot, MissingSnapshot
 from pybal.model import Alert, DaemonSnapshot, ServiceSnapshot, Severity
-from pybal.runtime.naming import named, shortened
+from pybal.runtime.naming import named, printable, shortened
 
 _PEER_AWAY_S = 60.0
 _ALIKE_S = 60.0
@@ -80,18 +80,19 @@ class Situation(NamedTuple):
 
 
 class Headline(NamedTuple):
-    """All alerts in one word and one line: the contract's `/alerts`."""
+    """All alerts in one word and one line: the contract's `/alerts`. What sources and peers say is
+    in them: a line break of theirs would have a check read another line as ours."""
 
     severity: Severity
     message: str
 
     def as_text(self) -> str:
         """`OK - …`, `WARNING - …` or `CRITICAL - …`, without a newline."""
-        return f"{self.severity.value.upper()} - {self.message}"
+        return f"{self.severity.value.upper()} - {printable(self.message)}"
 
     def as_json(self) -> dict[str, str]:
         """The contract's JSON object."""
-        return {"status": self.severity.value, "msg": self.message}
+        return {"status": self.severity.value, "msg": printable(self.message)}
 
 
 def general_alerts(situation: Situation) -> Iterator[PendingAlert]:

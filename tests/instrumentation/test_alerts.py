@@ -7,7 +7,7 @@ import pytest
 
 from pybal.bgp.snapshot import AnnouncedPrefix, OthersRoute, OwnAddress
 from pybal.config.snapshot import ReloadOutcome, ReloadSnapshot
-from pybal.instrumentation.alerts import KINDS, Situation
+from pybal.instrumentation.alerts import KINDS, Situation, headline
 from pybal.instrumentation.pending_alert import Lasting, PendingAlert, PendingAlerts
 from pybal.ipvs.snapshot import (
     DriftSnapshot,
@@ -344,6 +344,15 @@ def test_other_parts_raise_their_own_alerts() -> None:
     watched.daemon = DAEMON._replace(alerts=(own,))
     assert watched.alerts() == [own]
     assert watched.line() == warning("pybal.conf is not what runs")
+
+
+def test_what_others_say_is_a_part_of_the_line_and_no_line_of_its_own() -> None:
+    watched = Watched()
+    error = "evil\x1b[2J\n\nOK - fine"
+    watched.services = [service("web", source=NEVER._replace(last_error=error))]
+    why = r"Pool web has no servers, its list cannot be had: evil\x1b[2J\n\nOK - fine"
+    assert watched.line(after_s=15.0) == f"CRITICAL - {why}"
+    assert headline(watched.alerts()).as_json() == {"status": "critical", "msg": why}
 
 
 def test_the_contracts_words_come_first() -> None:
