@@ -131,6 +131,8 @@ def _check(name: str, value: object, field: Field) -> None:
         raise BodyError(
             f"The field {name} must be {_WORDS[field.kind]}", f"{name}: {field.meaning}"
         )
+    if isinstance(value, str) and not _is_whole(value):
+        raise BodyError(f"The field {name} holds half a character: it is not Unicode text")
     if field.choices and value not in field.choices:
         raise BodyError(f"The field {name} must be one of {', '.join(field.choices)}")
     if field.one_line and isinstance(value, str) and not (value.isprintable() and value.strip()):
@@ -148,6 +150,15 @@ def _check_bounds(what: str, size: float, name: str, field: Field) -> None:
         raise BodyError(
             f"{what} must be from {field.low:g} to {field.high:g}", f"{name}: {field.meaning}"
         )
+
+
+def _is_whole(text: str) -> bool:
+    """Whether UTF-8 can hold it: JSON can escape one half of a pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_of(value: object, kind: JSONKind) -> bool:

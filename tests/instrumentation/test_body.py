@@ -120,6 +120,11 @@ def test_a_text_may_have_a_thousand_characters_unless_more_are_taken() -> None:
     ("body", "error", "remedy"),
     [
         (b'{"host": NaN}', "The body is not JSON: NaN is no number", ""),
+        (
+            rb'{"free": "a\ud800"}',
+            "The field free holds half a character: it is not Unicode text",
+            "",
+        ),
         (b"[]", "The body is not a JSON object", "reason: why; free: x"),
         (b'{"zzz": 1}', "Unknown field 'zzz'", "reason: why; free: x"),
         (b'{"' + b"z" * 90 + b'": 1}', f"Unknown field '{'z' * 79}…'", "reason: why; free: x"),
