@@ -331,7 +331,7 @@ class Monitor(ABC):
             self._results_log.count(level, what, self._target.host)
             return
         needed = self._needed[result.up]
-        run = f" ({self._in_a_row} in a row, {needed} needed)" if needed > 1 else ""
+        run = f" ({self._in_a_row} in a row, {needed} needed)" if self._in_a_row < needed else ""
         again = "up again: " if result.up else ""
         self._results_log.line(level, f"{server}: {again}{result.reason}{run}")
 

@@ -63,6 +63,8 @@ def _fault(found: Any, name: str) -> str:
         return f"calls itself {found.name}"
     if not callable(found.factory) or not callable(found.notes):
         return "does not fit: its factory and its notes must be functions"
+    if missing := getattr(found.factory, "__abstractmethods__", None):
+        return f"does not fit: {', '.join(sorted(missing))} of its class is missing"
     fault = _fault_of_options(found.kind) or _fault_of_metrics(found)
     return f"does not fit: {fault}" if fault else ""
 

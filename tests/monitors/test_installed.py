@@ -153,6 +153,11 @@ def with_metrics(*metrics: str) -> str:
             "does not fit: its factory and its notes must be functions",
         ),
         (
+            SKELETON.replace("async def _ask(", "async def _aks("),
+            "NTP = pybal_ntp:MONITOR",
+            "does not fit: _ask of its class is missing",
+        ),
+        (
             SKELETON.replace("integer(1, 15)", "15"),
             "NTP = pybal_ntp:MONITOR",
             "does not fit: an option has a name and a kind, but there is Option(name='max-stratum'",

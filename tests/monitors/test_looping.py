@@ -274,6 +274,21 @@ def test_each_failed_check_after_the_reported_one_is_logged_and_the_return_once(
     ]
 
 
+def test_how_many_are_needed_is_said_until_there_are_so_many() -> None:
+    bench = MonitorBench()
+    probe = Probe(bench, fall=2)
+    probe.start()
+    bench.advance(INTERVAL_S)
+    with capturedLogs() as logged:
+        for up in (True, False, False, False):
+            probe.answer.callback(CheckOutcome(up, "it answered" if up else "it is silent"))
+            bench.advance(INTERVAL_S)
+    assert [format_line(event) for event in logged] == [
+        "[textlb_443 Probe] WARN: cp1.example (up): it is silent (1 in a row, 2 needed)",
+        "[textlb_443 Probe] WARN: cp1.example (up): it is silent",
+    ]
+
+
 def test_of_thousands_that_fail_at_once_the_first_are_lines_and_the_rest_is_a_summary() -> None:
     bench = MonitorBench()
     probes = [Probe(bench) for _ in range(MOST_LINES + 3)]
