@@ -297,7 +297,7 @@ class DiskHistory:
                 more = self._prune(database)
                 prunes_at_s = begun_s if more else begun_s + self._pace.prune_every_s
                 known, errors = errors, self._errors_total
-                if self._error and known == errors and not self._waiting and not self._incidents:
+                if self._error and known == errors:
                     # Nothing has failed for a while, and nothing may happen for hours.
                     self._is_written_again()
             if not self._closing:
@@ -321,7 +321,8 @@ class DiskHistory:
             self._error = f"{type(error).__name__}: {error}"
             self._gone(len(events), _NOT_WRITABLE)
             return
-        self._is_written_again()
+        if self._failures:  # Else some events were at fault, and others like them may come.
+            self._is_written_again()
         with self._changed:
             self._written_total += len(events) - stale
             if events and not self._lost.total():

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,28 @@ def test_events_that_cannot_be_written_are_said_for_a_while(tmp_path: Path) -> N
     assert pruned.wait(30)
     time.sleep(0.02)
     assert disk.snapshot().last_error == "ValueError: odd"
+    disk.close()
+
+
+def has_settled(disk: DiskHistory, events: int) -> bool:
+    found = disk.snapshot()
+    return found.written_total + sum(count for _, count in found.lost) == events
+
+
+def test_that_others_are_written_does_not_end_what_is_said_of_some(tmp_path: Path) -> None:
+    class Picky(Odd):
+        def append(self, events: Sequence[LedgerEvent], incidents: Sequence[Incident]) -> None:
+            if any(each.seq % 2 for each in events):
+                super().append(events, incidents)
+
+    log = LogLines()
+    disk = disk_of(tmp_path, Picky, log, replace(QUICK, prune_every_s=60.0))
+    opened(disk)
+    for number in range(1, 7):
+        disk.write([event(number)], [])
+        until(partial(has_settled, disk, number))
+    assert disk.snapshot().last_error == "ValueError: odd"
+    assert len(log) == 1
     disk.close()
 
 
