@@ -13,10 +13,10 @@ from pybal.daemon.bgp_part import BGPPart
 from pybal.daemon.history_part import HistoryPart
 from pybal.daemon.overrides_part import OverridesPart
 from pybal.daemon.server_checks import ServerChecks
-from pybal.errors import ControlError, NoSuchThingError
+from pybal.errors import ControlError
 from pybal.history.event import Kind
 from pybal.instrumentation.override_document import acknowledgement_document, override_document
-from pybal.overrides.wish import Scope, Wish
+from pybal.overrides.wish import Scope, Wish, no_service
 from pybal.pool.service import LVSService
 from pybal.reload.reloader import Reloader
 
@@ -128,9 +128,7 @@ class OperatorControls:
 
     def _check_name(self, service: str) -> None:
         if service not in self._services:
-            raise NoSuchThingError(
-                f"There is no service {service}", "/api/v1/services lists those that there are"
-            )
+            raise no_service(service, self._services)
 
     async def reload(self, by: str) -> Mapping[str, Any]:
         """Read pybal.conf again and go over to it."""

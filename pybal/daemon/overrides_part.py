@@ -22,7 +22,7 @@ from pybal.overrides.book import (
     nobody,
 )
 from pybal.overrides.file import override_file
-from pybal.overrides.wish import Scope, Wish, services_meant
+from pybal.overrides.wish import Scope, Wish, no_service, services_meant
 from pybal.pool.service import LVSService
 from pybal.runtime.naming import named
 from pybal.runtime.time_slices import TimeSlices
@@ -125,7 +125,7 @@ class OverridesPart:
             if any(each.service == name for each in found):
                 continue  # its service may have gone in a reload that failed
             if name not in self._services:
-                raise NoSuchThingError(f"There is no service {name}", "`pybalctl status` has them")
+                raise no_service(name, self._services)
             text = f"There is no override of {scope.host} in {name}"
             raise NoSuchThingError(text, "`pybalctl overrides` lists those that there are")
         if not found:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pybal.config.settings import ServiceSettings
-from pybal.errors import ControlError, NoSuchThingError
+from pybal.errors import ControlError
 from pybal.model import ServiceSnapshot
 from pybal.monitors.by_hand import ChecksByHand, HandCheck
 from pybal.monitors.target import Target
-from pybal.overrides.wish import there_are
+from pybal.overrides.wish import no_service, not_listed
 
 Known = Callable[[], Mapping[str, ServiceSettings]]
 """The settings of the services, by name."""
@@ -31,12 +31,10 @@ class ServerChecks:
         """See Controls. Raises ControlError."""
         settings, shown = self._known().get(service), self._show(service)
         if settings is None or shown is None:
-            text = f"There is no service {service}"
-            raise NoSuchThingError(text, there_are(service, self._known()))
+            raise no_service(service, self._known())
         hosts = {server.host: server for server in shown.servers}
         if host not in hosts:
-            text = f"{host} is not in the pool list of {service}"
-            raise NoSuchThingError(text, there_are(host, hosts))
+            raise not_listed(host, service, hosts)
         if not settings.monitors:
             text = f"{service} has no monitors, so there is nothing to check"
             raise ControlError(text, "monitors = [ … ] in pybal.conf")

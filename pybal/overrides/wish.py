@@ -64,10 +64,9 @@ def services_meant(scope: Scope, pools: Pools) -> tuple[str, ...]:
     host = scope.host
     for name in scope.services:
         if name not in pools:
-            raise NoSuchThingError(f"There is no service {name or _EMPTY}", there_are(name, pools))
+            raise no_service(name, pools)
         if host not in pools[name]:
-            text = f"{host} is not in the pool list of {name}"
-            raise NoSuchThingError(text, there_are(host, pools[name]))
+            raise not_listed(host, name, pools[name])
     if scope.services:
         return tuple(dict.fromkeys(scope.services))
     found = tuple(name for name, hosts in pools.items() if host in hosts)
@@ -78,6 +77,16 @@ def services_meant(scope: Scope, pools: Pools) -> tuple[str, ...]:
         text = f"{host} is in {len(found)} services: {named(found, _LISTED)}"
         raise ControlError(text, "Name those that are meant, or say --all")
     return found
+
+
+def no_service(name: str, known: Collection[str]) -> NoSuchThingError:
+    """What to raise where none of those that are known has this name."""
+    return NoSuchThingError(f"There is no service {name or _EMPTY}", there_are(name, known))
+
+
+def not_listed(host: str, service: str, hosts: Collection[str]) -> NoSuchThingError:
+    """What to raise where a service has these servers alone."""
+    return NoSuchThingError(f"{host} is not in the pool list of {service}", there_are(host, hosts))
 
 
 def there_are(name: str, known: Collection[str], close: _Close = get_close_matches) -> str:
