@@ -15,7 +15,6 @@ import pytest
 from pybal.bgp.snapshot import AnnouncedPrefix, MaintenanceSnapshot
 from pybal.config.snapshot import ReloadOutcome, ReloadSnapshot
 from pybal.ctl.local_time import local_time
-from pybal.ipvs.snapshot import AuditSnapshot, DrainSnapshot, DriftSnapshot, MissingSnapshot
 from pybal.kept_change import KeptSnapshot
 from pybal.model import IsolationSnapshot, SourceSnapshot
 from tests.ctl.served import ServedSite
@@ -26,7 +25,6 @@ from tests.fakes.view import (
     FakeView,
     bgp,
     held,
-    ipvs,
     monitor,
     server,
     service,
@@ -218,44 +216,6 @@ def test_bgp_is_laid_out_as_routers_do_and_a_peer_has_its_prefixes(site: ServedS
     assert "state Established" in out
     assert "198.51.100.1/32  192.0.2.9  yes    10  64600:1      text_443" in out
     assert " no " in site.ctl("bgp", "192.0.2.2")[1]
-
-
-def test_ipvs_shows_drift_draining_and_what_is_not_ours(tmp_path: Path) -> None:
-    snapshot = ipvs()._replace(
-        in_sync=False,
-        audit=AuditSnapshot(
-            drift=(DriftSnapshot("tcp 192.0.2.1:80", NOON, ("weight 1, not 10",), True),)
-        ),
-        unmanaged=("tcp 192.0.2.7:80",),
-        draining=(DrainSnapshot("text_443", "cp1", 150.0, 12),),
-    )
-    with ServedSite(tmp_path / "s", FakeView(ipvs_snapshot=snapshot)) as site:
-        out = site.ctl("ipvs")[1]
-        status, diff, _ = site.ctl("ipvs", "diff")
-    assert "1 service, 2 destinations: not yet as it should be" in out
-    assert "changed by others (repaired): tcp 192.0.2.1:80: weight 1, not 10" in out
-    assert "not configured, left alone: tcp 192.0.2.7:80" in out
-    assert "draining: cp1 of text_443: 12 connections, 2 min left" in out
-    assert status == 2
-    assert "changed by others (repaired): tcp 192.0.2.1:80: weight 1, not 10" in diff
-    assert "the table is not yet as it should be" in diff
-    assert "draining" not in diff
-
-
-def test_a_difference_of_the_kernels_table_is_an_exit_status(tmp_path: Path) -> None:
-    view = FakeView(ipvs_snapshot=ipvs())
-    with ServedSite(tmp_path / "s", view) as site:
-        status, out, _ = site.ctl("ipvs", "diff")
-        assert (status, "as it should be" in out) == (0, True)
-        missing = MissingSnapshot("tcp 192.0.2.1:80", ("192.0.2.9:80",), 2)
-        view.ipvs_snapshot = ipvs()._replace(missing=(missing,))
-        status, out, _ = site.ctl("ipvs", "diff")
-        assert status == 2
-        assert "not taken by the kernel: 192.0.2.9:80 of tcp 192.0.2.1:80" in out
-        otherwise = MissingSnapshot("tcp 192.0.2.1:80", otherwise=True)
-        view.ipvs_snapshot = ipvs()._replace(missing=(otherwise,))
-        _, out, _ = site.ctl("ipvs", "diff")
-        assert "not taken by the kernel: a change of tcp 192.0.2.1:80" in out
 
 
 @pytest.mark.parametrize("words", [("pool",), ("why", "cp1"), ("confirm",)])
