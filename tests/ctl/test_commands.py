@@ -275,33 +275,6 @@ def test_a_file_that_cannot_be_compared_gets_a_line(
     assert str(path) in errors
 
 
-def test_reload_shows_the_steps_or_each_error(site: ServedSite) -> None:
-    site.view.service_list = [service("well_80", [server("cp1")])]
-    assert site.ctl("reload") == (0, "Nothing has changed\n", "")
-    site.controls.steps = ["adds the service x"]
-    assert site.ctl("reload") == (0, "adds the service x\n", "")
-    site.controls.errors = ["pybal.conf:1: a", "pybal.conf:2: b"]
-    last = ReloadSnapshot(NOON, ReloadOutcome.REFUSED, tuple(site.controls.errors), ())
-    site.view.config_snapshot = CONFIG._replace(last_reload=last)
-    status, out, errors = site.ctl("reload")
-    assert (status, out) == (1, "")
-    assert errors.splitlines() == [
-        "pybalctl: pybal.conf:1: a",
-        "pybalctl: pybal.conf:2: b",
-        "pybalctl: Mend the file; nothing was changed",
-    ]
-    # Of another reload, which had others.
-    site.controls.errors = ["PyBal is stopping"]
-    assert site.ctl("reload")[2].splitlines()[0] == "pybalctl: PyBal is stopping"
-
-
-def test_reload_shows_what_is_wrong_then(site: ServedSite) -> None:
-    steps, wrong = site.ctl("reload")[1].splitlines()
-    assert steps == "Nothing has changed"
-    assert wrong == site.ctl("alerts")[1].splitlines()[0]
-    assert wrong.startswith("CRITICAL - text_443: ")
-
-
 def test_confirm_and_maintenance_are_done(site: ServedSite) -> None:
     said = "No longer kept against the list of text_443: cp1, cp2. "
     said += "What is left: pybalctl pool text_443\n"

@@ -1,0 +1,46 @@
+"""What `pybalctl reload` prints: the steps or the errors, and what is wrong then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pybal.config.snapshot import ReloadOutcome, ReloadSnapshot
+from tests.ctl.served import ServedSite
+from tests.fakes.view import CONFIG, NOON, FakeView, server, service
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[ServedSite]:
+    with ServedSite(tmp_path / "s", FakeView([service("text_443", [server("cp1")])])) as served:
+        yield served
+
+
+def test_reload_shows_the_steps_or_each_error(site: ServedSite) -> None:
+    assert site.ctl("reload") == (0, "Nothing has changed\n", "")
+    site.controls.steps = ["adds the service x"]
+    assert site.ctl("reload") == (0, "adds the service x\n", "")
+    site.controls.errors = ["pybal.conf:1: a", "pybal.conf:2: b"]
+    last = ReloadSnapshot(NOON, ReloadOutcome.REFUSED, tuple(site.controls.errors), ())
+    site.view.config_snapshot = CONFIG._replace(last_reload=last)
+    status, out, errors = site.ctl("reload")
+    assert (status, out) == (1, "")
+    assert errors.splitlines() == [
+        "pybalctl: pybal.conf:1: a",
+        "pybalctl: pybal.conf:2: b",
+        "pybalctl: Mend the file; nothing was changed",
+    ]
+    # Of another reload, which had others.
+    site.controls.errors = ["PyBal is stopping"]
+    assert site.ctl("reload")[2].splitlines()[0] == "pybalctl: PyBal is stopping"
+
+
+def test_reload_shows_what_is_wrong_then(site: ServedSite) -> None:
+    down = server("cp1", up=False, pooled=True)
+    site.view.service_list = [service("text_443", [down, server("cp2")])]
+    steps, wrong = site.ctl("reload")[1].splitlines()
+    assert steps == "Nothing has changed"
+    assert wrong == site.ctl("alerts")[1].splitlines()[0]
+    assert wrong.startswith("CRITICAL - text_443: ")
