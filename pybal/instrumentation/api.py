@@ -7,7 +7,6 @@ with `iso` (ISO 8601, UTC) and `epoch` (Unix seconds); durations are seconds.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from pybal.config.snapshot import ConfigSnapshot, ReloadSnapshot
@@ -231,7 +230,7 @@ def server_document(service: ServiceSnapshot, server: ServerSnapshot, drains: Dr
         "pooled": server.pooled,
         "status": server.status,
         "state": state_of(server, left),
-        "draining": None if left is None else asdict(left),
+        "draining": None if left is None else left._asdict(),
         "override": laid_document(server.over),
         "held": next((_held_change(c) for c in service.held if server.host in c.servers), None),
         "why": why_json(server, service.depool_threshold),

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from pybal.errors import PyBalError
 from pybal.runtime.naming import shortened
@@ -45,8 +44,7 @@ _WORDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """A field of a body. Without `required` it may be missing, and is then not in what is read.
     `choices`, if there are any, are all that a text may be; `low` and `high` bound a number, and
     the length of a text or a list."""

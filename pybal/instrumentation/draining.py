@@ -4,15 +4,14 @@ Pure."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pybal.ipvs.snapshot import IPVSSnapshot
 from pybal.model import ServerSnapshot, ServiceSnapshot
 from pybal.net.addresses import host_of
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(NamedTuple):
     """What a server still has: so many connections (None: not counted), for so long at most (None:
     until it gets another weight)."""
 

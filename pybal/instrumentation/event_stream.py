@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
@@ -35,8 +34,7 @@ _RETRY_MS = 3000
 _RENDERED = 2000
 
 
-@dataclass(frozen=True, slots=True)
-class Following:
+class Following(NamedTuple):
     """What a client follows: events that the query wants, after its `after`. With a `backlog` the
     newest so many that there are come first."""
 

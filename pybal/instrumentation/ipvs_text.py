@@ -8,7 +8,7 @@ A line is the same in both formats; only the heads of counters differ.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pybal.instrumentation.metric_head import metric_head
 from pybal.instrumentation.monitor_metrics import escaped
@@ -18,8 +18,7 @@ from pybal.model import IPAddress, ServiceSnapshot
 _AVERAGE = "The kernel's average over some seconds"
 
 
-@dataclass(frozen=True, slots=True)
-class _Family:
+class _Family(NamedTuple):
     """A metric; `series` are the labels beyond those of the row, one for each value of it. They go
     between the row's: labels are sorted by name."""
 

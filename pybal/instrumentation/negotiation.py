@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # A piece of a list: anything but the separator, which may hide in a quoted string.
 _ELEMENT = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
@@ -14,8 +14,7 @@ _QUALITY = re.compile(r"[01](?:\.\d*)?|\.\d+")
 _WHOLE_TYPE, _EXACT = 1, 2
 
 
-@dataclass(frozen=True, slots=True)
-class MediaRange:
+class MediaRange(NamedTuple):
     """One element of an Accept header, in lower case. Its parameters do not matter here."""
 
     type: str
@@ -23,8 +22,7 @@ class MediaRange:
     quality: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Match:
+class _Match(NamedTuple):
     """How well a set of ranges accepts one media type: 0 for `*/*`, 1 for `type/*`, 2 exact."""
 
     precision: int

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 TEXT_TYPE = "text/plain; charset=utf-8"
 JSON_TYPE = "application/json"
@@ -15,8 +14,7 @@ Stream = Callable[[Any], None]
 """Begins to write to a request of Twisted, whose head has been written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """Status, content type and body; nothing else differs between answers, but for the methods to
     `allow` instead, the `encoding` of the content and further `headers`, also
     in place of the usual ones. A large body goes on in `pieces`, which are written as fast as the
@@ -65,7 +63,7 @@ def error(message: str, status: HTTPStatus, *, as_json: bool) -> Response:
 def not_allowed(methods: tuple[str, ...], *, as_json: bool) -> Response:
     """There is nothing at this path that can be done with that method."""
     response = error("Method not allowed", HTTPStatus.METHOD_NOT_ALLOWED, as_json=as_json)
-    return replace(response, allow=methods)
+    return response._replace(allow=methods)
 
 
 def not_found(*, as_json: bool) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from pybal.instrumentation import pools
@@ -28,8 +28,7 @@ _LONG = 500
 """Pools with fewer servers are rendered at once: 2 ms."""
 
 
-@dataclass(frozen=True, slots=True)
-class LongAnswer:
+class LongAnswer(NamedTuple):
     """An answer that is rendered as `pieces` are gone through. Those of equal keys are the same, as
     long as `shown` is held: the key has its identity, which another object may have after it."""
 

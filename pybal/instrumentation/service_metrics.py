@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
@@ -16,8 +16,7 @@ from pybal.instrumentation.monitor_metrics import printable
 from pybal.model import ServerSnapshot, ServiceSnapshot
 
 
-@dataclass(frozen=True, slots=True)
-class _OfService:
+class _OfService(NamedTuple):
     """A metric of each service. `value` None: this one has none."""
 
     name: str

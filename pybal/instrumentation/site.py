@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from twisted.internet.defer import Deferred
@@ -60,8 +59,7 @@ _WORTH_COMPRESSING_BYTES = 8192
 _LATER = "Ask again later, or page through /api/v1/events?after=NUMBER"
 
 
-@dataclass(frozen=True, slots=True)
-class ControlAccess:
+class ControlAccess(NamedTuple):
     """What makes a site one of the control socket: the verbs, and how to tell who asks."""
 
     controls: Controls
@@ -294,7 +292,7 @@ class StatusPages:
             return response
         pieces = response.pieces or (response.body,)
         compressed = await self._shared.compressed(pieces)
-        return replace(response, body=b"", pieces=compressed, encoding="gzip")
+        return response._replace(body=b"", pieces=compressed, encoding="gzip")
 
 
 class _Answering:

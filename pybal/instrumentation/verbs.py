@@ -7,9 +7,9 @@ socket alone, which the file's permissions keep for root and, if one is named, a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from pybal.errors import ControlError, NoSuchThingError
 from pybal.instrumentation.body import (
@@ -72,8 +72,7 @@ class Controls(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A request for a verb: what its path names, what its body says, who asks."""
 
     path: Mapping[str, str]
@@ -236,8 +235,7 @@ VERBS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A verb that a path names, and the names in the path."""
 
     verb: Verb
@@ -301,7 +299,7 @@ def no_verb() -> Response:
     response = refusal(
         "Nothing can be changed at this path", HTTPStatus.METHOD_NOT_ALLOWED, f"POST {known}"
     )
-    return replace(response, allow=("GET", "HEAD"))
+    return response._replace(allow=("GET", "HEAD"))
 
 
 def verbs_document() -> list[dict[str, str]]:

@@ -6,9 +6,8 @@ from the first one after the moment, which says what it has replaced, or from th
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from pybal.history.event import Inputs, Kind, LedgerEvent
 from pybal.history.port import History
@@ -27,8 +26,7 @@ _DECISIONS = frozenset({Kind.DECISION})
 _EVENTS_SHOWN = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """What is known of a moment as a whole: the oldest event that is kept, and the last run that
     had begun or ended by then."""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
+from typing import NamedTuple
 
 _TYPES = {
     "status.css": "text/css; charset=utf-8",
@@ -13,8 +13,7 @@ _TYPES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Asset:
+class Asset(NamedTuple):
     """A file that a page needs; `tag` is another one whenever its content is."""
 
     content: bytes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pybal.page.html import Child, Markup, element
 from pybal.page.words import service_link
@@ -12,8 +12,7 @@ RELOAD_S = 15
 """So often a browser without JavaScript asks again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """What is around a page: which director, links to its icon, style sheet and script, the version
     shown, of which build of the pages, and where its changes are to be had, what is looked for, and
     the time."""

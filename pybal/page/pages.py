@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -115,7 +114,7 @@ class StatusSite:
         if topic is None:
             names = [service.name for service in self._view.services()]
             missing = missing_document(self._frame(None, asked), names)
-            return replace(_html(missing), status=HTTPStatus.NOT_FOUND)
+            return _html(missing)._replace(status=HTTPStatus.NOT_FOUND)
         frame = self._frame(topic, asked, name)
         return _html(service_document(frame, name, topic.rendered.slot))
 
@@ -158,7 +157,7 @@ class StatusSite:
 
 def _busy() -> Response:
     busy = text(f"{MAX_VIEWERS} viewers already", HTTPStatus.SERVICE_UNAVAILABLE)
-    return replace(busy, headers=(("retry-after", "30"),))
+    return busy._replace(headers=(("retry-after", "30"),))
 
 
 def _html(document: bytes) -> Response:
@@ -170,7 +169,7 @@ def _html(document: bytes) -> Response:
 
 def _redirect(path: str) -> Response:
     found = text(f"See {path}\n", HTTPStatus.FOUND)
-    return replace(found, headers=(("location", path),))
+    return found._replace(headers=(("location", path),))
 
 
 def _asset(asset: Asset, asked: Asked) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pybal.history.event import Kind, LedgerEvent
 from pybal.history.incidents import Incident
@@ -38,8 +38,7 @@ GENERAL = frozenset(
 OF_SERVICE = frozenset(Kind) - {Kind.REPORT, Kind.START, Kind.STOP}
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
+class Past(NamedTuple):
     """Events and incidents of the last hours, in their order; `until` is Unix seconds, to the
     minute."""
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2s
-from typing import Any
+from typing import Any, NamedTuple
 
 from pybal.page.html import Markup
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """One element of a page, whose HTML has the attribute id=`id`. `render(id, *values)` makes it;
     it is rendered anew only if a value is another one."""
 
@@ -21,16 +19,14 @@ class Piece:
     values: tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """The pieces inside the element id=`id`, in their order."""
 
     id: str
     pieces: tuple[Piece, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """All that changes on a page."""
 
     slots: tuple[Slot, ...]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pybal.bgp.snapshot import BGPSnapshot
 from pybal.config.snapshot import ConfigSnapshot
@@ -16,8 +16,7 @@ from pybal.page.tally import Care, Standing, Tally, badness, care_of, standing, 
 Out = tuple[tuple[ServerSnapshot, Care], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SeenService:
+class SeenService(NamedTuple):
     """A service with its counts, the servers that are out, its alerts and what follows of them."""
 
     service: ServiceSnapshot
@@ -27,16 +26,14 @@ class SeenService:
     standing: Standing
 
 
-@dataclass(frozen=True, slots=True)
-class SinceAlert:
+class SinceAlert(NamedTuple):
     """An alert and since when it has been there, Unix seconds."""
 
     alert: Alert
     since: float
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """The whole director."""
 
     services: tuple[SeenService, ...]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pybal.bgp.snapshot import AnnouncedPrefix, BGPSnapshot
 from pybal.ipvs.snapshot import DestinationStatistics, DrainSnapshot, IPVSSnapshot
@@ -26,8 +26,7 @@ from pybal.runtime.naming import duration
 SERVERS_SHOWN = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class InKernel:
+class InKernel(NamedTuple):
     """What the kernel and the drainer say of a server; connections are None while not counted."""
 
     active: int | None = None
@@ -37,8 +36,7 @@ class InKernel:
     drains_until: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class KernelPart:
+class KernelPart(NamedTuple):
     """One service's part of the kernel's table, by `address:port` of its servers."""
 
     servers: Mapping[str, InKernel]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import enum
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 from pybal.model import (
     Alert,
@@ -38,8 +38,7 @@ class Care(enum.Enum):
 RANK = {care: rank for rank, care in enumerate(Care)}
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(NamedTuple):
     """A service's counts: all servers, how many are up and pooled, how many of each kind of care,
     the hosts of those that are out against the operator's wish; and how many must stay pooled."""
 
@@ -55,8 +54,7 @@ class Tally:
         return dict(self.cares).get(care, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class HostTrouble:
+class HostTrouble(NamedTuple):
     """A host that is out somewhere: in which services, and how, the worst first; since when; what
     the first monitor says that is down."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pybal.history.event import Kind, LedgerEvent
 from pybal.history.incidents import Incident
@@ -21,8 +21,7 @@ _TOGETHER_S = 60.0
 _WORRIES = frozenset({Kind.ISOLATION, Kind.LOST, Kind.HELD, Kind.CLOCK})
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
+class _Run(NamedTuple):
     """Events of one kind that came together: the newest, and how many more."""
 
     event: LedgerEvent

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -157,7 +156,7 @@ def test_the_whole_page() -> None:
     down = monitor("Ping", up=False, reason="silent")
     decision = Decision(Verdict.DEPOOLED, "Ping reported down", NOON, 2, 1, 1, 1)  # type: ignore[arg-type]
     bad = seen([server("a"), server("b", up=False, monitors=(down,), decision=decision)])
-    fine = replace(seen([server("a")]), service=service("fine", [server("a")]))
+    fine = seen([server("a")])._replace(service=service("fine", [server("a")]))
     alerts = (alert(WARNING), alert(CRITICAL), alert(OK), alert(WARNING))
     page = overview(
         Seen((fine, bad), alerts, DAEMON, ipvs(), NO_BGP, CONFIG, ()), Past((), (), NOON)

@@ -29,7 +29,7 @@ OK, WARNING, CRITICAL = Severity
 
 def tile(where: str, hosts_out: int = 0, **changes: Any) -> tuple[str, str]:
     """Words and level of a tile, of a calm director but for these changes."""
-    (piece,) = [p for p in tiles(replace(CALM, **changes), hosts_out) if p.id == f"tile-{where}-h"]
+    (piece,) = [p for p in tiles(CALM._replace(**changes), hosts_out) if p.id == f"tile-{where}-h"]
     drawn = piece.render(piece.id, *piece.values)
     assert f'href="#{where}-h"' in drawn
     value = drawn.partition('class="value">')[2].partition("<")[0]
