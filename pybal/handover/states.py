@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 
 from pybal.handover.format import HEAD_AT, HEAD_BYTES, HandoverError, decode_head, encode_head
+from pybal.handover.store import DescriptorStore
 from pybal.handover.table import (
     ALIVE_AT,
     ALIVE_BYTES,
@@ -85,6 +86,15 @@ class StateTable:
     def say_alive(self, at: float) -> None:
         """That the states held then, in seconds of CLOCK_BOOTTIME."""
         os.pwrite(self.descriptor, encode_alive(at), ALIVE_AT)
+
+    def keep(self, store: DescriptorStore, prefix: str, clock: Clock) -> str:
+        """For the next process: under which name the store has it from now on. OSError if it does
+        not. `clock` counts CLOCK_BOOTTIME."""
+        name = name_by_age(prefix, clock.seconds())
+        self.live(clock)
+        if not store.keep(name, [self.descriptor]):
+            raise OSError("nobody keeps it")
+        return name
 
     def live(self, clock: Clock) -> None:
         """Say so now and each second, until it is closed. `clock` counts CLOCK_BOOTTIME."""

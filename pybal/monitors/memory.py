@@ -11,7 +11,7 @@ from typing import Any
 from pybal.handover.bag import DescriptorBag, take_out
 from pybal.handover.connection import byte_counts, cookie
 from pybal.handover.format import HandoverError
-from pybal.handover.states import StateTable, by_age, name_by_age, read_states
+from pybal.handover.states import StateTable, by_age, read_states
 from pybal.handover.store import DescriptorStore
 from pybal.monitors.former import Former, decode_former, encode_former
 from pybal.runtime.threads import OwnThread, close_in
@@ -139,10 +139,7 @@ class MonitorMemory:
         """With a new table and a new bag, in which all connections are before the old one goes."""
         try:
             self._table = StateTable("pybal monitors", self._place)
-            self._name = name_by_age(TABLE, self._clock.seconds())
-            self._table.live(self._clock)
-            if not store.keep(self._name, [self._table.descriptor]):
-                raise OSError("nobody keeps it")
+            self._name = self._table.keep(store, TABLE, self._clock)
             self._open.update(self._connections)
             self._new_bag(store)
         except OSError as error:

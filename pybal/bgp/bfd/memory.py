@@ -10,7 +10,7 @@ from typing import Any
 from pybal.bgp.bfd.kept import KeptBFD, decode_kept, encode_kept
 from pybal.bgp.left import BFD_PREFIX
 from pybal.handover.format import HandoverError
-from pybal.handover.states import StateTable, by_age, name_by_age, read_states
+from pybal.handover.states import StateTable, by_age, read_states
 from pybal.handover.store import DescriptorStore
 
 STALE_S = 60.0
@@ -93,12 +93,8 @@ class BFDMemory:
             self.end()
 
     def _begin(self, store: DescriptorStore) -> StateTable:
-        table = StateTable("pybal bfd", self._place)
-        self._name = name_by_age(BFD_PREFIX, self._clock.seconds())
-        self._table = table
-        table.live(self._clock)
-        if not store.keep(self._name, [table.descriptor]):
-            raise OSError("nobody keeps it")
+        self._table = table = StateTable("pybal bfd", self._place)
+        self._name = table.keep(store, BFD_PREFIX, self._clock)
         for name in self._left:
             if name != self._name:
                 store.forget(name)
