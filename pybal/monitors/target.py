@@ -23,7 +23,7 @@ from pybal.runtime.slots import Slots
 from pybal.runtime.storm_log import StormLogs
 from pybal.runtime.time_slices import TimeSlices
 from pybal.runtime.turn_clock import lately
-from pybal.state.file_access import DirectAccess, FileAccess
+from pybal.state.file_access import FileAccess
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,8 @@ class MonitorPorts:
     stall_meter: StallMeter
     recoveries: Recoveries
     faults: LocalFaults
+    files: FileAccess
+    """How commands are looked at before they are run."""
     spread: Spread = field(init=False)
     """When those that keep a beat check."""
     first_checks: FirstChecks = field(init=False)
@@ -82,8 +84,6 @@ class MonitorPorts:
     """For what thousands of monitors may have to say in the same moment."""
     command_slots: Slots = field(init=False)
     """One for each command that may run at once."""
-    files: FileAccess = field(default_factory=DirectAccess, kw_only=True)
-    """How commands are looked at before they are run."""
     cpu_s: Callable[[], float] = field(default=lambda: 0.0, kw_only=True)
     """The processor time that the reactor's thread has used; where that is not known, its turns
     count as short."""

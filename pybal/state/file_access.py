@@ -40,14 +40,6 @@ class FileAccess(Protocol):
         ...
 
 
-class DirectAccess:
-    """At once, for files of this host."""
-
-    async def run(self, path: Path, function: Callable[[], T]) -> T:  # noqa: ARG002 - see FileAccess
-        """See FileAccess."""
-        return function()
-
-
 class BoundedAccess:
     """See FileAccess. `reactor` provides IReactorTime and IReactorFromThreads; `own_thread` runs a
     function in a thread of its own, which nobody waits for. At most one thread a path: others who

@@ -23,6 +23,7 @@ from pybal.monitors.processes import ReactorProcesses
 from pybal.monitors.registry import create_monitor
 from pybal.monitors.target import MonitorPorts, Target
 from pybal.net.sockets import SocketNetwork
+from tests.fakes.files import DirectAccess
 from tests.fakes.http import FakeHTTPClient
 from tests.fakes.network import FakeNetwork
 from tests.fakes.processes import FakeProcesses
@@ -58,6 +59,7 @@ def make_environment(reactor: Any, http: HTTPClient) -> MonitorPorts:
         stall_meter=FakeAttention(),
         recoveries=Recoveries(reactor.seconds),
         faults=LocalFaults(reactor.seconds, Logger()),
+        files=DirectAccess(),
     )
 
 
@@ -91,6 +93,7 @@ class MonitorBench:
             stall_meter=self.stall_meter,
             recoveries=self.recoveries,
             faults=self.faults,
+            files=DirectAccess(),
         )
 
     def make(

@@ -1,12 +1,23 @@
-"""Files that are read once, and again when they have changed."""
+"""Files that are read at once, or once, and again when they have changed."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 
 from pybal.runtime.file_stamp import FileStamp, file_stamp
+
+T = TypeVar("T")
+
+
+class DirectAccess:
+    """Runs what reads a file at once."""
+
+    async def run(self, path: Path, function: Callable[[], T]) -> T:
+        return function()
 
 
 class FilesHere:

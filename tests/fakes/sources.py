@@ -19,8 +19,8 @@ from pybal.sources.create import create_source
 from pybal.sources.file_watches import FileWatches
 from pybal.sources.ports import SourcePorts
 from pybal.sources.source import Source
-from pybal.state.file_access import DirectAccess
 from pybal.state.state_writing import StateWriting
+from tests.fakes.files import DirectAccess
 from tests.fakes.http import FakeHTTPClient
 from tests.fakes.log import FakeLog
 from tests.fakes.names import FakeHostLookUp

@@ -38,7 +38,7 @@ from pybal.net.tls_facts import TLSFacts
 from tests.fakes.daemon import Answering
 from tests.fakes.deferreds import result_of
 from tests.fakes.environment import FakeAttention
-from tests.fakes.files import SlowFiles
+from tests.fakes.files import DirectAccess, SlowFiles
 from tests.fakes.http import FakeHTTPClient
 from tests.fakes.log import FakeLog
 from tests.fakes.names import FakeHostLookUp
@@ -73,6 +73,7 @@ class Rig:
             stall_meter=FakeAttention(),
             recoveries=self.recoveries,
             faults=self.faults,
+            files=DirectAccess(),
         )
         self.checks = ChecksByHand(ports, FakeHostLookUp(), self.certificates, self.create, str)
 

@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 
 from pybal.config.settings import FileSource
 from pybal.runtime.time_slices import SLICE_S, TimeSlices
-from pybal.state.file_access import DirectAccess
+from tests.fakes.files import DirectAccess
 from tests.fakes.sources import SourceBench
 from tests.sources.file_texts import ONE_DISABLED, TWO
 

@@ -14,7 +14,7 @@ from pybal.errors import SourceError
 from pybal.model import ServerSpec
 from pybal.runtime.threads import NoThreadError
 from pybal.sources.file_watches import FileWatches
-from pybal.state.file_access import DEADLINE_S, BoundedAccess, DirectAccess
+from pybal.state.file_access import DEADLINE_S, BoundedAccess
 from tests.fakes.deferreds import result_of
 from tests.fakes.sources import SourceBench
 
@@ -67,7 +67,6 @@ def test_a_file_of_this_host_is_read_at_once(tmp_path: Path) -> None:
     (tmp_path / "pool").write_text("x")
     assert result_of(asked(access, tmp_path / "pool")) == "x"
     assert not threads.waiting
-    assert result_of(Deferred.fromCoroutine(DirectAccess().run(tmp_path, lambda: 7))) == 7
 
 
 def test_a_file_of_the_network_is_read_in_a_thread(tmp_path: Path) -> None:
