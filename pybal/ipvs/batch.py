@@ -56,12 +56,13 @@ class Batch:
         """As many of the next `steps` of a service, of so many servers, as there is a place for."""
         self.begun = key
         self._looked_at += _A_SERVICE
+        each_takes = 1 + servers // _MANY_SERVERS
         for step in steps:
             if isinstance(step, int):
                 self._looked_at += step
             else:
                 self.operations.append(step)
-                self._room -= 1 + servers // _MANY_SERVERS
+                self._room -= each_takes
             if self._room <= 0 or self._looked_at >= LOOKED_AT_PER_TURN:
                 return
         self.begun = None

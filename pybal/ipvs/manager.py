@@ -36,7 +36,7 @@ from pybal.ipvs.managed_service import (
     summary,
 )
 from pybal.ipvs.model import ServiceEntry, ServiceKey, Table
-from pybal.ipvs.operations import Operation
+from pybal.ipvs.operations import Operation, of_each_service
 from pybal.ipvs.outstanding import Outstanding
 from pybal.ipvs.ownership import NoRecord, Owner
 from pybal.ipvs.reading import Reader
@@ -300,8 +300,8 @@ class IPVSManager:
     def _apply(self, operations: Sequence[Operation]) -> dict[ServiceKey, list[OperationResult]]:
         """One batch. Returns what the kernel has not accepted."""
         accepted, failed = self._known.apply(operations)
-        for operation in accepted:
-            self._managed[operation.key].changes[type(operation)] += 1
+        for key, together in of_each_service(accepted):
+            self._managed[key].changes.update(map(type, together))
         self._changes_total += len(accepted)
         return failed
 

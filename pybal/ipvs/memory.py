@@ -19,6 +19,7 @@ from pybal.ipvs.kernel import (
     timeouts_refusal,
 )
 from pybal.ipvs.model import (
+    IPIP,
     MAX_WEIGHT,
     NO_SCHEDULER,
     SCHEDULERS,
@@ -32,7 +33,6 @@ from pybal.ipvs.model import (
     SyncRole,
     Table,
     Timeouts,
-    Tunnel,
     TunnelType,
 )
 from pybal.ipvs.operations import (
@@ -281,11 +281,11 @@ class MemoryKernel(Kernel):
         return 0
 
     def _store(self, key: ServiceKey, destination: Destination) -> None:
-        tunnel = destination.tunnel
-        if destination.forwarding is not Forwarding.TUNNEL or tunnel.type is TunnelType.IPIP:
-            tunnel = Tunnel()
+        tunnel, tunnelled = destination.tunnel, destination.forwarding is Forwarding.TUNNEL
+        if tunnel is not IPIP and (not tunnelled or tunnel.type is TunnelType.IPIP):
+            destination = replace(destination, tunnel=IPIP)
         destinations: dict[DestinationKey, Destination] = self._destinations[key]
-        destinations[destination.key] = replace(destination, tunnel=tunnel)
+        destinations[destination.key] = destination
 
     def _refused(self, key: ServiceKey, destination: Destination) -> int:
         mixed = destination.key.address.version != key.address.version

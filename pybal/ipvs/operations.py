@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 
 from pybal.ipvs.model import (
     Destination,
@@ -118,29 +120,40 @@ def _destination_words(destination: Destination) -> str:
     return f"{destination.key} (weight {destination.weight}, {forwarding})"
 
 
+def of_each_service(
+    operations: Iterable[Operation],
+) -> Iterator[tuple[ServiceKey, Iterator[Operation]]]:
+    """Those on one service that follow one another, together."""
+    return groupby(operations, attrgetter("key"))
+
+
 def apply_to(table: dict[ServiceKey, ServiceEntry], operations: Iterable[Operation]) -> None:
     """Make of `table` what it is once the kernel has accepted all of the operations; the entries
     that were in it stay as they are. An operation on a service that is not in the table (other than
     adding it) changes nothing."""
-    copied: dict[ServiceKey, _Copy] = {}
-    for operation in operations:
-        key = operation.key
-        if isinstance(operation, AddService):
-            copied[key] = _Copy({})
-            table[key] = ServiceEntry(operation.service, {})
-        elif key not in table:
-            continue
-        elif isinstance(operation, RemoveService):
-            del table[key]
-            copied.pop(key, None)
-        elif isinstance(operation, EditService):
-            table[key] = replace(table[key], service=operation.service)
+    for key, together in of_each_service(operations):
+        entry = _changed(table.get(key), together)
+        if entry is not None:
+            table[key] = entry
         else:
-            if key not in copied:
-                copied[key] = _Copy(table[key].destinations)
-            copied[key].change(operation)
-    for key, copy in copied.items():
-        table[key] = replace(table[key], destinations=copy.destinations)
+            table.pop(key, None)
+
+
+def _changed(entry: ServiceEntry | None, operations: Iterable[Operation]) -> ServiceEntry | None:
+    service = None if entry is None else entry.service
+    copy = _Copy({} if entry is None else entry.destinations)
+    for operation in operations:
+        if isinstance(operation, (AddDestination, EditDestination)):
+            copy.put(operation.destination)
+        elif isinstance(operation, RemoveDestination):
+            copy.remove(operation.destination)
+        elif isinstance(operation, AddService):
+            service, copy = operation.service, _Copy({})
+        elif isinstance(operation, RemoveService):
+            service = None
+        elif service is not None:
+            service = operation.service
+    return None if service is None else ServiceEntry(service, copy.destinations)
 
 
 class _Copy:
@@ -151,13 +164,14 @@ class _Copy:
         self._changed = {} if self._persistent is not None else dict(destinations)
         self._removed: dict[DestinationKey, None] = {}
 
-    def change(self, operation: AddDestination | EditDestination | RemoveDestination) -> None:
-        if isinstance(operation, RemoveDestination):
-            self._changed.pop(operation.destination, None)
-            self._removed[operation.destination] = None
-        else:
-            self._changed[operation.destination.key] = operation.destination
-            self._removed.pop(operation.destination.key, None)
+    def put(self, destination: Destination) -> None:
+        self._changed[destination.key] = destination
+        if self._removed:
+            self._removed.pop(destination.key, None)
+
+    def remove(self, server: DestinationKey) -> None:
+        self._changed.pop(server, None)
+        self._removed[server] = None
 
     @property
     def destinations(self) -> Destinations:

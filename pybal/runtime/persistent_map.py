@@ -108,14 +108,12 @@ def difference(one: Mapping[_K, _V], other: Mapping[_K, _V]) -> Iterator[Differe
     """What differs, in any order; and None now and then, after some dozen keys that do not. Cheap
     if both are PersistentMaps that share most of what they are made of."""
     if one is other:
-        return
+        return iter(())
     if isinstance(one, PersistentMap) and isinstance(other, PersistentMap):
         if other._former is one._root:
-            yield from _known_difference(one, other)
-        else:
-            yield from _node_difference(one._root, other._root, 0)
-    else:
-        yield from _plain_difference(one, other)
+            return _known_difference(one, other)
+        return _node_difference(one._root, other._root, 0)
+    return _plain_difference(one, other)
 
 
 def _known_difference(
