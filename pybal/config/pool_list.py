@@ -92,6 +92,10 @@ class PoolList(NamedTuple):
         none out but those that it says are absent."""
         if not before or not (self.part or self.damage):
             return self.servers
+        found = {server.host: server for server in self.servers}
+        if not self.absent and all(server.host in found for server in before):
+            # All are spelled as before: to compare the spellings of thousands takes its time.
+            return (*(found.pop(server.host) for server in before), *found.values())
         found = {same_host(server.host): server for server in self.servers}
         absent = set(map(same_host, self.absent))
         merged = []

@@ -15,6 +15,7 @@ from pybal.instrumentation.service_alerts import service_alerts
 from pybal.instrumentation.view import StatusView
 from pybal.model import Alert, ServiceSnapshot
 from pybal.overrides.acknowledgement import Acknowledgement, AlertKey
+from pybal.runtime.pieces import PIECE
 from pybal.runtime.time_slices import TimeSlices
 
 LOOK_INTERVAL_S = 5.0
@@ -154,6 +155,8 @@ class AlertWatch:
         for _ in self._view.preparing():
             await self._time_slices.leisure(last=True, by_s=by_s)
         for service in self._view.services():
+            if len(service.servers) > PIECE:
+                await self._time_slices.leisure(last=True, by_s=by_s)
             self._of_service(service)
             await self._time_slices.leisure(last=True, by_s=by_s)
 

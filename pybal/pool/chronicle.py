@@ -312,8 +312,8 @@ _NO_CHANGES = "in force as it was"
 def _changes(before: PoolState, after: PoolState) -> str:
     differing = {each.spec.host: each for each in after.members.differing(before.members)}
     new = [host for host in differing if host not in before.members]
-    goes_on = after.members.continues(before.members)
-    gone = [] if goes_on else [host for host in before.members if host not in after.members]
+    are_all_there = len(after.members) - len(new) == len(before.members)
+    gone = [] if are_all_there else [host for host in before.members if host not in after.members]
     other = [
         host
         for host, member in differing.items()

@@ -21,7 +21,7 @@ from pybal.pool.events import (
     ListPart,
     SettingsChanged,
 )
-from pybal.pool.member import Member
+from pybal.pool.list_changes import differs
 from pybal.pool.pool_state import PoolState
 
 
@@ -44,25 +44,22 @@ def event_document(event: Event, before: PoolState) -> dict[str, Any]:
 
 
 def _list_document(event: ListChanged, before: PoolState) -> dict[str, Any]:
-    known, candidates = dict(before.members.items()), event.candidates
+    known = before.members.fast_to_look_up(len(event.to_look_at))
     changed = [
         _candidate_document(each)
-        for each in candidates
-        if _differs(each, known.get(each.spec.host))
+        for each in event.to_look_at
+        if differs(each.spec, each.over, known.get(each.spec.host))
     ]
-    listed = [each.spec.host for each in candidates]
-    present = frozenset(listed)
-    removed = [host for host in known if host not in present]
+    listed = [each.spec.host for each in event.candidates]
+    new = sum(each["host"] not in known for each in changed)
+    removed: list[str] = []
+    if len(listed) - new < len(known):
+        present = frozenset(listed)
+        removed = [host for host in known if host not in present]
     document: dict[str, Any] = {"changed": changed, "removed": removed}
     if listed != usual_order(changed, removed, before):
         document["order"] = listed
     return document
-
-
-def _differs(candidate: Candidate, member: Member | None) -> bool:
-    if member is None or member.over != candidate.over:
-        return True
-    return member.spec is not candidate.spec and member.spec != candidate.spec
 
 
 def usual_order(changed: list[dict[str, Any]], removed: list[str], before: PoolState) -> list[str]:

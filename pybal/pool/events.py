@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple, Union
 
@@ -29,9 +29,17 @@ class Candidate(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ListChanged:
-    """A new pool list is in force; hosts are unique."""
+    """A new pool list is in force; hosts are unique. `others` are those of its candidates that are
+    new, or otherwise than the state has them: so nobody has to look at all of thousands in one
+    turn. None if that is not known."""
 
     candidates: tuple[Candidate, ...]
+    others: tuple[Candidate, ...] | None = field(default=None, compare=False)
+
+    @property
+    def to_look_at(self) -> tuple[Candidate, ...]:
+        """Those that may be new, or otherwise than the state has them."""
+        return self.candidates if self.others is None else self.others
 
 
 @dataclass(frozen=True, slots=True)

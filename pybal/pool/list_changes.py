@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from pybal.model import ServerSpec
+from pybal.override import LaidOver
+from pybal.pool.member import Member
 from pybal.runtime.pieces import Pieces, piecewise
 
 Specs = Mapping[str, ServerSpec]
@@ -14,6 +16,13 @@ Specs = Mapping[str, ServerSpec]
 def counts(spec: ServerSpec | None) -> bool:
     """Whether a server is to get connections, as far as a list says."""
     return spec is not None and spec.enabled and spec.weight > 0
+
+
+def differs(spec: ServerSpec, over: LaidOver | None, known: Member | None) -> bool:
+    """Whether a server is new, or otherwise than the policy knows it."""
+    if known is None or over != known.over:
+        return True
+    return spec is not known.spec and spec != known.spec
 
 
 def taken_away(in_force: Specs, wanted: Specs) -> Pieces[dict[str, None]]:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from pybal.model import ServerSpec
 from pybal.override import LaidOver
-from pybal.pool.list_changes import counts
+from pybal.pool.list_changes import counts, differs
 from pybal.pool.member import Member
 from pybal.runtime.pieces import PIECE
 
@@ -50,7 +50,7 @@ class Portions:
         portion: list[ServerSpec] = []
         while self._waiting and len(portion) < PORTION:
             spec = in_force[self._waiting.popleft()]
-            if _differs(spec, known.get(spec.host), over.get(spec.host)):
+            if differs(spec, over.get(spec.host), known.get(spec.host)):
                 portion.append(spec)
         return tuple(portion)
 
@@ -70,12 +70,6 @@ def _in_turn(
         before = former.get(host)
         if before is None:
             new.append(host)
-        elif _differs(spec, before, over.get(host)):
+        elif differs(spec, over.get(host), before):
             (others if counts(spec) or not counts(before.spec) else taken_out).append(host)
     return new + others + taken_out
-
-
-def _differs(spec: ServerSpec, before: Member | None, over: LaidOver | None) -> bool:
-    if before is None or over != before.over:
-        return True
-    return spec is not before.spec and spec != before.spec

@@ -18,7 +18,7 @@ from pybal.model import ServerSpec
 from pybal.override import LaidOver, Overrides
 from pybal.pool.events import Candidate, Event, ListChanged, ListPart
 from pybal.pool.guarded_list import GuardedList
-from pybal.pool.list_changes import Specs
+from pybal.pool.list_changes import Specs, differs
 from pybal.pool.list_portions import NO_OVERRIDES, Portions
 from pybal.pool.list_record import ListRecord
 from pybal.pool.new_servers import NewServers
@@ -211,17 +211,18 @@ class ListSteps:
         with self._parts.publication.first_held():
             await self._put_in_portions()
         while in_force is not self._list.in_force:
+            await self._time_slices.finish(between(self._list.in_force))
             self._to_put, in_force = False, self._list.in_force
             laid = self._lay()
-            known = await self._time_slices.finish(self._known_candidates(laid))
+            candidates, others = await self._time_slices.finish(self._candidates(laid))
             await self._time_slices.finish(self._foresee(in_force))
             going = await self._time_slices.finish(self._left_out_by(in_force))
             if self._stopped:
                 return
-        new = {host: self._candidate(each) for host, each in laid.items() if host not in known}
-        candidates = tuple(known.get(host) or new[host] for host in laid)
+        candidates.update((host, self._candidate(laid[host])) for host in others)
+        event = ListChanged(tuple(candidates.values()), tuple(candidates[host] for host in others))
         try:
-            await self._put_last_piece(candidates, in_force, going)
+            await self._put_last_piece(event, in_force, going)
         finally:
             await self._stop_leaving()
 
@@ -236,9 +237,9 @@ class ListSteps:
         return found
 
     async def _put_last_piece(
-        self, candidates: tuple[Candidate, ...], in_force: Specs, going: Sequence[str]
+        self, event: ListChanged, in_force: Specs, going: Sequence[str]
     ) -> None:
-        self._take_step(candidates, going)
+        self._take_step(event, going)
         clock = self._parts.ports.clock
         self._parts.new_servers.first_list_is_in_force(in_force, clock.seconds())
         self._parts.record.keep()
@@ -247,7 +248,7 @@ class ListSteps:
             addresses = ((host, each.address) for host, each in self._servers.items())
             self._parts.pool_servers.addresses.look_at(addresses)
 
-    def _take_step(self, candidates: tuple[Candidate, ...], leaving: Sequence[str]) -> None:
+    def _take_step(self, event: ListChanged, leaving: Sequence[str]) -> None:
         """Who leaves and who comes is as the policy has it then, should it fail, too. Raises
         ListFailedError."""
         cause, self._cause = self._cause or nullcontext, None
@@ -255,7 +256,7 @@ class ListSteps:
         going = {host: is_down(host) for host in leaving}
         self._parts.publication.were_removed([self._servers[host].address for host in going])
         with cause():
-            self._parts.handle(ListChanged(candidates))
+            self._parts.handle(event)
         members = self._state().members
         for host, down in going.items():
             if host not in members:
@@ -286,16 +287,24 @@ class ListSteps:
             self._unchecked.append(server)
             self._parts.pool_servers.addresses.came(host, server.address)
 
-    def _known_candidates(self, laid: LaidList) -> Pieces[dict[str, Candidate]]:
-        known: dict[str, Candidate] = {}
+    def _candidates(self, laid: LaidList) -> Pieces[tuple[dict[str, Candidate], list[str]]]:
+        """All in order, and which are new or otherwise than they are there: of those it is only
+        known once the list is put what they are."""
+        candidates: dict[str, Candidate] = {}
+        others: list[str] = []
         members = self._state().members
 
         def look(part: list[tuple[str, Laid]]) -> None:
-            known.update((host, self._candidate(each)) for host, each in part if host in members)
+            for host, each in part:
+                if differs(each.spec, each.over, members.get(host)):
+                    candidates[host] = Candidate(each.spec, ready=False)
+                    others.append(host)
+                else:
+                    candidates[host] = self._candidate(each)
 
         yield from piecewise(look, laid.items())
         yield from between(laid)
-        return known
+        return candidates, others
 
     def _candidate(self, laid: Laid) -> Candidate:
         host = laid.spec.host

@@ -155,22 +155,37 @@ class Members(Mapping[str, Member]):
         changed._become(self._positions, root, self._depth)
         return changed
 
-    def listed(self, members: Sequence[Member]) -> Members:
-        """These and no others, in this order. What stays as it was is shared."""
-        if len(members) == len(self) and all(
-            host == member.spec.host for host, member in zip(self._positions, members, strict=True)
-        ):
-            now = zip(self.in_order(), members, strict=True)
-            return self.changed([member for before, member in now if before is not member])
+    def fast_to_look_up(self, count: int) -> Mapping[str, Member]:
+        """The same; where so many are to be looked up that a dict is worth its making, a dict."""
+        return self if count < len(self) // _REBUILT else dict(self.items())
+
+    def arranged(self, hosts: Collection[str], others: Mapping[str, Member]) -> Members:
+        """These hosts and no others, in this order: each as it is among the `others`, or else as it
+        is here. What stays as it was is shared."""
+        if self._is_list_of(hosts):
+            return self._with(others)
         foreseen = self._list.foreseen
-        if foreseen is not None and (as_foreseen := foreseen._with_others(members)) is not None:
-            return as_foreseen
-        return in_one_go(self._listed_in_pieces(members))
+        if foreseen is not None and foreseen._is_list_of(hosts):
+            # They are as they were then, but for those that have changed since.
+            since = _differing(self._root, foreseen._list.former_root)
+            now = {each.spec.host: each for each in since if each.spec.host in foreseen}
+            return foreseen._with({**now, **others})
+        former = self.fast_to_look_up(len(hosts))
+        return in_one_go(
+            self._listed_in_pieces([others.get(host) or former[host] for host in hosts])
+        )
+
+    def _is_list_of(self, hosts: Collection[str]) -> bool:
+        return len(hosts) == len(self) and all(map(eq, hosts, self._positions))
+
+    def _with(self, others: Mapping[str, Member]) -> Members:
+        known = self.fast_to_look_up(len(others))
+        return self.changed([each for host, each in others.items() if known[host] is not each])
 
     def foresee(self, hosts: Collection[str]) -> Pieces[None]:
-        """These of them are to be `listed`, in this order. What that makes of them is made in
-        pieces, so that `listed` is cheap; and so it is to find what has changed since."""
-        if len(hosts) == len(self) and all(map(eq, hosts, self)):
+        """These of them are to be `arranged`, in this order. What that makes of them is made in
+        pieces, so that `arranged` is cheap; and so it is to find what has changed since."""
+        if self._is_list_of(hosts):
             return
         found: list[Member] = []
         yield from piecewise(lambda part: found.extend(map(self.__getitem__, part)), hosts)
@@ -201,17 +216,6 @@ class Members(Mapping[str, Member]):
         listed._list, listed._grown_from = _List(), None
         return listed
 
-    def _with_others(self, members: Sequence[Member]) -> Members | None:
-        """With these in the place of those that they are, if they are the same hosts in the same
-        order."""
-        if len(members) != len(self):
-            return None
-        both = zip(self.in_order(), members, strict=True)
-        others = [(before, member) for before, member in both if before is not member]
-        if any(before.spec.host != member.spec.host for before, member in others):
-            return None
-        return self.changed([member for _, member in others])
-
     def grown(self, members: Sequence[Member]) -> Members:
         """With these, which are new, at the end."""
         if not members:
@@ -238,7 +242,7 @@ class Members(Mapping[str, Member]):
 
     def differing(self, before: Members) -> Iterator[Member]:
         """The members that are not the very same objects as those of their names before, in order.
-        Cheap where one has come of the other by `changed` or `listed`."""
+        Cheap where one has come of the other by `changed` or `arranged`."""
         if self.same_list(before):
             return _differing(self._root, before._root)
         if self.continues(before):

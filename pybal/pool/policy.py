@@ -96,12 +96,12 @@ _Applied = tuple[PoolState, dict[str, str], list[Notice]]
 def _apply_list(state: PoolState, event: ListChanged) -> _Applied:
     causes: dict[str, str] = {}
     notices: list[Notice] = []
-    former = dict(state.members.items())
-    members = [
-        _listed(each, former.get(each.spec.host), state.monitors, causes, notices)
-        for each in event.candidates
-    ]
-    listed = state.members.listed(members)
+    known = state.members.fast_to_look_up(len(event.to_look_at))
+    others = {
+        each.spec.host: _listed(each, known.get(each.spec.host), state.monitors, causes, notices)
+        for each in event.to_look_at
+    }
+    listed = state.members.arranged([each.spec.host for each in event.candidates], others)
     if not listed.same_list(state.members):
         notices += (ServerRemoved(host) for host in state.members if host not in listed)
     return replace(state, members=listed), causes, notices

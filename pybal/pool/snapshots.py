@@ -17,7 +17,7 @@ from pybal.pool.member import Member
 from pybal.pool.members import Members
 from pybal.pool.pool_state import PoolState
 from pybal.pool.server import Server
-from pybal.runtime.pieces import Pieces
+from pybal.runtime.pieces import Pieces, between
 from pybal.runtime.time_slices import TimeSlices
 
 _MOST_WAITING = 200
@@ -99,6 +99,7 @@ class ServerSnapshots:
         left = 0
         for _ in range(_TRIES):
             self._touch_changed()
+            yield from between(self._state().members)
             if len(self._touched) <= left:
                 return
             for _ in range(0, len(self._touched), _PIECE):

@@ -20,6 +20,7 @@ from pybal.pool.desired import DesiredEntry, modules_needed
 from pybal.pool.member import Member
 from pybal.pool.members import Members
 from tests.fakes.coordinator import Bench
+from tests.pool.listed import listed
 from tests.pool.reference_entry import service_entry
 
 SETTINGS = Bench(threshold=Fraction(0)).settings
@@ -46,8 +47,8 @@ def test_an_update_of_what_changed_gives_the_entry_of_all(seed: int, size: int) 
         match random.randrange(8):
             case 0:
                 kept = random.sample(hosts, random.randint(0, size))
-                members = members.listed(
-                    [members.get(host) or random_member(random, host) for host in kept]
+                members = listed(
+                    members, [members.get(host) or random_member(random, host) for host in kept]
                 )
             case 1:
                 forwarding = random.choice([Forwarding.DIRECT, Forwarding.TUNNEL])
@@ -99,7 +100,7 @@ def test_of_a_list_that_goes_on_only_what_is_new_is_looked_at() -> None:
     addresses = dict(zip("abc", ADDRESSES, strict=False))
     members = Members(map(up, "ab"))
     desired.updated(desired.changes(members), addresses.get)
-    longer = members.listed([*members.in_order(), up("c")])
+    longer = listed(members, [*members.in_order(), up("c")])
     found = desired.changes(longer)
     assert (found.goes_on, [each.spec.host for each in found.concerned]) == (True, ["c"])
     found = desired.changes(members.changed([up("b")]))
@@ -121,7 +122,7 @@ def test_who_may_stand_otherwise_once_another_list_has_come(hosts: str, others: 
     desired = DesiredEntry(SETTINGS, {})
     members = Members(map(up, "abc"))
     desired.updated(desired.changes(members), dict(zip("abcd", ADDRESSES, strict=False)).get)
-    changes = desired.changes(members.listed([members.get(host) or up(host) for host in hosts]))
+    changes = desired.changes(listed(members, [members.get(host) or up(host) for host in hosts]))
     looked_at = changes.and_all_of_another_list()
     assert "".join(each.spec.host for each in looked_at.concerned) == others
     assert (looked_at.members, looked_at.goes_on) == (changes.members, changes.goes_on)
@@ -146,7 +147,7 @@ def test_of_a_list_in_another_order_no_server_is_placed_anew_that_stays(hosts: s
     members = Members(map(up, "abcde"))
     before = desired.updated(desired.changes(members), address_of)
     asked.clear()
-    members = members.listed([members.get(host) or up(host) for host in hosts])
+    members = listed(members, [members.get(host) or up(host) for host in hosts])
     entry = desired.updated(desired.changes(members), address_of)
     assert asked == [host for host in hosts if host in "xy"]
     assert order_of(entry) == [str(addresses[host]) for host in hosts]
@@ -161,6 +162,6 @@ def test_of_servers_at_one_address_the_first_of_the_list_counts_in_whichever_ord
     servers = {h: replace(up(h), spec=ServerSpec(h, weight)) for h, weight in weights.items()}
     members = Members(servers.values())
     for hosts in ("abc", "bac", "cba", "ca", "ac", "cab", "b"):
-        members = members.listed([servers[host] for host in hosts])
+        members = listed(members, [servers[host] for host in hosts])
         entry = desired.updated(desired.changes(members), lambda _: address)
         assert [each.weight for each in entry.destinations.values()] == [weights[hosts[0]]]

@@ -20,6 +20,7 @@ from pybal.pool.snapshots import ServerSnapshots
 from pybal.runtime.time_slices import LEISURE_WITHIN_S, SLICE_S, TimeSlices
 from tests.fakes.log import FakeLog
 from tests.fakes.turns import Reactor
+from tests.pool.listed import listed
 
 HOSTS = [f"h{n}" for n in range(300)]
 MOST_IN_A_TURN = 60
@@ -207,7 +208,7 @@ def test_whatever_was_made_early_all_are_shown_as_they_are(seed: int) -> None:
                 members = members.changed([replace(each, up=not each.up) for each in old])
             case 3:
                 new = {host: replace(one, spec=ServerSpec(host)) for host in some}
-                members = members.listed([members.get(host) or new[host] for host in some])
+                members = listed(members, [members.get(host) or new[host] for host in some])
             case _:
                 for _ in range(random.choice([1, 3, 20])):
                     reactor.turn()

@@ -11,6 +11,7 @@ import pytest
 from pybal.model import ServerSpec
 from pybal.pool.member import Member
 from pybal.pool.members import Members
+from tests.pool.listed import listed
 
 
 def member(number: int) -> Member:
@@ -54,26 +55,26 @@ def test_changes_leave_the_former_tree_as_it_was_and_are_found_in_order(size: in
 
 def test_a_list_of_the_same_servers_shares_what_stays() -> None:
     members = Members(member(number) for number in range(100))
-    listed = list(members.values())
-    listed[7] = replace(listed[7], spec=replace(listed[7].spec, weight=3))
-    again = members.listed(listed)
+    pool = list(members.values())
+    pool[7] = replace(pool[7], spec=replace(pool[7].spec, weight=3))
+    again = listed(members, pool)
     assert again.same_list(members)
-    assert list(again.differing(members)) == [listed[7]]
-    longer = members.listed([*members.values(), *(member(n) for n in range(100, 130))])
+    assert list(again.differing(members)) == [pool[7]]
+    longer = listed(members, [*members.values(), *(member(n) for n in range(100, 130))])
     assert again.continues(members)
     assert longer.continues(members) and not members.continues(longer)
     assert longer.counts == Members(longer.values()).counts
     assert [each.spec.host for each in longer.differing(members)] == list(longer)[100:]
-    both = members.listed([*listed, *(member(n) for n in range(100, 130))])
+    both = listed(members, [*pool, *(member(n) for n in range(100, 130))])
     assert [each.spec.host for each in both.differing(members)] == [
-        listed[7].spec.host,
+        pool[7].spec.host,
         *list(longer)[100:],
     ]
-    shorter = members.listed(listed[1:])
+    shorter = listed(members, pool[1:])
     assert not members.continues(shorter) and not shorter.continues(members)
     assert not shorter.same_list(members)
-    assert list(shorter.differing(members)) == [listed[7]]
-    turned = members.listed(listed[::-1])
+    assert list(shorter.differing(members)) == [pool[7]]
+    turned = listed(members, pool[::-1])
     assert list(turned) == list(members)[::-1]
 
 
@@ -129,11 +130,10 @@ def test_a_list_that_was_foreseen_is_the_same_as_one_that_was_not(seed: int) -> 
             members, plain = both_changed(random, members, plain)
         if random.random() < 0.2:
             hosts = hosts[1:] or hosts
-        listed = [members[host] for host in hosts]
-        some = random.sample(range(len(listed)), random.choice([0, 0, 1]))
-        for place in some:
-            listed[place] = replace(listed[place], ready=False)
-        members, plain = members.listed(listed), Members(listed)
+        some = random.sample(hosts, random.choice([0, 0, 1]))
+        others = {host: replace(members[host], ready=False) for host in some}
+        plain = Members(others.get(host) or members[host] for host in hosts)
+        members = members.arranged(hosts, others)
         seen.append((members, plain))
         members, plain = both_changed(random, members, plain)
         seen.append((members, plain))
@@ -166,11 +166,11 @@ def test_of_a_list_that_was_foreseen_only_what_has_changed_is_looked_at() -> Non
     pieces = sum(1 for _ in members.foresee(hosts))
     assert pieces > 20
     changed = members.changed([replace(members["h7"], up=False)])
-    listed = changed.listed([changed[host] for host in hosts])
-    assert list(listed.differing(changed)) == []
-    assert list(listed.differing(members)) == [changed["h7"]]
-    new = replace(listed["h3"], ready=False)
-    assert list(listed.changed([new]).differing(changed)) == [new]
+    turned = changed.arranged(hosts, {})
+    assert list(turned.differing(changed)) == []
+    assert list(turned.differing(members)) == [changed["h7"]]
+    new = replace(turned["h3"], ready=False)
+    assert list(turned.changed([new]).differing(changed)) == [new]
 
 
 def test_a_list_that_is_there_need_not_be_foreseen() -> None:
