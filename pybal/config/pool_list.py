@@ -93,16 +93,18 @@ class PoolList(NamedTuple):
         if not before or not (self.part or self.damage):
             return self.servers
         found = {server.host: server for server in self.servers}
-        if not self.absent and all(server.host in found for server in before):
-            # All are spelled as before: to compare the spellings of thousands takes its time.
-            return (*(found.pop(server.host) for server in before), *found.values())
-        found = {same_host(server.host): server for server in self.servers}
         absent = set(map(same_host, self.absent))
+        # To compare spellings takes its time, and few of thousands are spelled otherwise now.
+        known = {server.host for server in before}
+        respelled = {same_host(host): host for host in found if host not in known}
         merged = []
         for server in before:
-            host = same_host(server.host)
-            if host not in absent:
-                merged.append(found.pop(host, server))
+            host = server.host
+            if absent and same_host(host) in absent:
+                continue
+            if host not in found:
+                host = respelled.get(same_host(host), host)
+            merged.append(found.pop(host, server))
         return (*merged, *found.values())
 
 

@@ -177,7 +177,7 @@ class ListSteps:
             wished = dict(self._parts.ports.overrides(self._settings.name))
             if in_force is not self._list.in_force or overrides != wished:
                 in_force, overrides = self._list.in_force, wished
-                wanted, over = self._wanted(wished)
+                wanted, over = await self._time_slices.finish(self._wanted(in_force, wished))
             members = self._state().members
             if not (specs := portions.next(wanted, members, over)):
                 return
@@ -190,16 +190,18 @@ class ListSteps:
             self._admit(spec.host for spec in specs)
             await self._time_slices.pause()
 
-    def _wanted(self, overrides: Overrides) -> tuple[Specs, Mapping[str, LaidOver]]:
+    def _wanted(
+        self, in_force: Specs, overrides: Overrides
+    ) -> Pieces[tuple[Specs, Mapping[str, LaidOver]]]:
         """What the whole list is to be, and where an override makes it so."""
         if not overrides:
-            return self._list.in_force, NO_OVERRIDES
-        laid = self._lay()
+            return in_force, NO_OVERRIDES
+        laid = yield from self._lay(in_force)
         over = {host: each.over for host, each in laid.items() if each.over is not None}
         return {host: each.spec for host, each in laid.items()}, over
 
-    def _lay(self) -> LaidList:
-        laid = self._parts.overlay.lay(self._list.in_force, self._state(), self._worked)
+    def _lay(self, in_force: Specs) -> Pieces[LaidList]:
+        laid = yield from self._parts.overlay.lay(in_force, self._state(), self._worked)
         for text in self._parts.overlay.news:
             self._parts.log.warn("{text}", text=text)
         return laid
@@ -213,7 +215,7 @@ class ListSteps:
         while in_force is not self._list.in_force:
             await self._time_slices.finish(between(self._list.in_force))
             self._to_put, in_force = False, self._list.in_force
-            laid = self._lay()
+            laid = await self._time_slices.finish(self._lay(in_force))
             candidates, others = await self._time_slices.finish(self._candidates(laid))
             await self._time_slices.finish(self._foresee(in_force))
             going = await self._time_slices.finish(self._left_out_by(in_force))

@@ -9,7 +9,7 @@ threshold keeps servers that are down, as ever, and counts on none that an opera
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from typing import NamedTuple
@@ -19,6 +19,7 @@ from pybal.override import Action, LaidOver, Override, Overrides
 from pybal.pool.list_changes import Specs
 from pybal.pool.pool_state import PoolState
 from pybal.runtime.naming import counted
+from pybal.runtime.pieces import Pieces, in_one_go, piecewise
 
 
 class Laid(NamedTuple):
@@ -38,14 +39,14 @@ def lay_over(
     threshold: Fraction,
     steady: Collection[str] = (),
     slack: Fraction = Fraction(0),
-) -> LaidList:
+) -> Pieces[LaidList]:
     """The list with the overrides in effect, in the order of the list.
 
     `works(host)`: whether a server would serve if it may. The overrides of the hosts in `steady`
     were in effect before; they stay so as long as `slack` (0 or less) servers are left beyond the
     threshold: then the pool is not shorter of servers than it was.
     """
-    laid = {host: Laid(spec) for host, spec in specs.items()}
+    laid = yield from _plainly_laid(specs)
     required = len(specs) * threshold
     found = sorted(
         (each for host, each in overrides.items() if host in specs),
@@ -54,7 +55,7 @@ def lay_over(
     for override in found:
         if not override.takes_away or override.force:
             laid[override.host] = _in_effect(specs[override.host], override)
-    left = _serving((each.spec for each in laid.values()), works)
+    left = yield from _serving(laid, works)
     for override in found:
         host = override.host
         if laid[host].over is not None:
@@ -75,19 +76,33 @@ def slack_of(
     works: Callable[[str], bool],
     threshold: Fraction,
     steady: Collection[str],
-) -> Fraction:
+) -> Pieces[Fraction]:
     """How many servers beyond the threshold are left of a list with what is forced and `steady`; 0
     if any are."""
-    shown = []
-    for host, spec in specs.items():
-        override = overrides.get(host)
-        counts = override and (host in steady or override.force or not override.takes_away)
-        shown.append(_in_effect(spec, override).spec if override and counts else spec)
-    return min(Fraction(0), _serving(shown, works) - len(specs) * threshold)
+    shown = yield from _plainly_laid(specs)
+    for host, override in overrides.items():
+        counts = host in steady or override.force or not override.takes_away
+        if host in specs and counts:
+            shown[host] = _in_effect(specs[host], override)
+    left = yield from _serving(shown, works)
+    return min(Fraction(0), left - len(specs) * threshold)
 
 
-def _serving(specs: Iterable[ServerSpec], works: Callable[[str], bool]) -> int:
-    return sum(_serves(spec, works) for spec in specs)
+def _plainly_laid(specs: Specs) -> Pieces[dict[str, Laid]]:
+    laid: dict[str, Laid] = {}
+    yield from piecewise(
+        lambda part: laid.update((host, Laid(spec)) for host, spec in part), specs.items()
+    )
+    return laid
+
+
+def _serving(laid: LaidList, works: Callable[[str], bool]) -> Pieces[int]:
+    found: list[Laid] = []
+    yield from piecewise(
+        lambda part: found.extend(each for each in part if _serves(each.spec, works)),
+        laid.values(),
+    )
+    return len(found)
 
 
 def _serves(spec: ServerSpec, works: Callable[[str], bool]) -> bool:
@@ -137,10 +152,11 @@ class Overlay:
         specs: Specs,
         state: PoolState,
         new_works: Callable[[ServerSpec], bool] = _taken_for_up,
-    ) -> LaidList:
+    ) -> Pieces[LaidList]:
         """What counts from now on of a list. `new_works` are those of it that are not in `state`
         yet and are taken for working: after a restart not all are."""
-        self._laid = self._with(self._overrides(self._service), specs, state, new_works=new_works)
+        overrides = self._overrides(self._service)
+        self._laid = yield from self._with(overrides, specs, state, new_works=new_works)
         before, self._suspended = self._suspended, _suspended_hosts(self._laid)
         changed = ((host, self._laid.get(host)) for host in sorted(before ^ self._suspended))
         self.news = tuple(f"{host} is {e.over.text}" for host, e in changed if e and e.over)
@@ -156,14 +172,14 @@ class Overlay:
         """Whether overrides that were suspended may be in effect now."""
         if not self._suspended:
             return False
-        laid = self._with(self._overrides(self._service), specs, state)
+        laid = in_one_go(self._with(self._overrides(self._service), specs, state))
         return _suspended_hosts(laid) != self._suspended
 
     def objection(self, override: Override, specs: Specs, state: PoolState) -> str:
         """Why an override cannot be in effect now; empty if it can, and for a host that is not in
         `specs`: a list is just taking it away."""
         overrides = {**self._overrides(self._service), override.host: override}
-        laid = self._with(overrides, specs, state, but=override.host).get(override.host)
+        laid = in_one_go(self._with(overrides, specs, state, but=override.host)).get(override.host)
         return "" if laid is None or laid.over is None else laid.over.suspended
 
     def _with(
@@ -173,9 +189,9 @@ class Overlay:
         state: PoolState,
         but: str = "",
         new_works: Callable[[ServerSpec], bool] = _taken_for_up,
-    ) -> LaidList:
+    ) -> Pieces[LaidList]:
         if not overrides:
-            return {host: Laid(spec) for host, spec in specs.items()}
+            return (yield from _plainly_laid(specs))
 
         def works(host: str) -> bool:
             member = state.members.get(host)
@@ -188,5 +204,6 @@ class Overlay:
             for host, each in self._laid.items()
             if each.over is not None and not each.over.suspended and host != but
         }
-        slack = slack_of(self._specs, overrides, works, state.threshold, steady)
-        return lay_over(specs, overrides, works, state.threshold, steady, slack)
+        threshold = state.threshold
+        slack = yield from slack_of(self._specs, overrides, works, threshold, steady)
+        return (yield from lay_over(specs, overrides, works, threshold, steady, slack))

@@ -16,7 +16,6 @@ from pybal.config.pool_list import PoolList
 from pybal.errors import SourceError
 from pybal.kept_change import ListPast
 from pybal.model import ServerSpec, SourceList, SourceSnapshot
-from pybal.net.addresses import same_host
 from pybal.runtime.naming import counted, duration, named, quoted
 from pybal.sources.list_cache import CachedList, ListCache
 from pybal.sources.ports import Publish
@@ -230,8 +229,8 @@ class LastGoodList:
         was_damaged, self._damage = bool(self._damage), tuple(map(str, found.damage))
         kept: tuple[str, ...] = ()
         if servers is not found.servers:
-            listed = {same_host(server.host) for server in found.servers}
-            kept = tuple(each.host for each in servers if same_host(each.host) not in listed)
+            listed = {server.host for server in found.servers}
+            kept = tuple(each.host for each in servers if each.host not in listed)
         if kept and kept != self._kept:
             self._origin.log.warn(
                 "{what} is damaged: servers that it no longer names stay as they were"

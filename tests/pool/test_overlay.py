@@ -13,6 +13,7 @@ from pybal.model import ServerSpec, Verdict
 from pybal.override import Action, LaidOver, Override
 from pybal.pool.overlay import Overlay, lay_over, slack_of
 from pybal.pool.pool_state import PoolState
+from pybal.runtime.pieces import in_one_go
 from tests.fakes.coordinator import ADDRESSES, Bench
 
 DRAIN, DISABLE, ENABLE = Action.DRAIN, Action.DISABLE, Action.ENABLE
@@ -174,7 +175,7 @@ def test_what_is_suspended_and_what_is_no_longer_is_news() -> None:
     servers = {host: ServerSpec(host) for host in "abc"}
     news: list[tuple[str, ...]] = []
     for listed in (servers, {**servers, "a": ServerSpec("a", 10, False)}, servers):
-        overlay.lay(listed, state)
+        in_one_go(overlay.lay(listed, state))
         news.append(overlay.news)
     said = "drained by alice until 00:01 UTC: why"
     why = "1 working server would be left, the depool threshold wants 1.5"
@@ -202,10 +203,10 @@ wishes = st.lists(
 def test_overrides_take_away_no_more_than_the_threshold_lets_them(
     specs: dict[str, ServerSpec], wishes: dict[str, Override], up: set[str], threshold: Fraction
 ) -> None:
-    laid = lay_over(specs, wishes, up.__contains__, threshold)
+    laid = in_one_go(lay_over(specs, wishes, up.__contains__, threshold))
     assert list(laid) == list(specs)
     forced = {h: w for h, w in wishes.items() if w.force or w.action is ENABLE}
-    without_wishes = lay_over(specs, forced, up.__contains__, threshold)
+    without_wishes = in_one_go(lay_over(specs, forced, up.__contains__, threshold))
     before, left = (
         sum(s.spec.enabled and s.spec.weight > 0 and s.spec.host in up for s in each.values())
         for each in (without_wishes, laid)
@@ -227,7 +228,7 @@ def test_the_oldest_come_first(action: Action) -> None:
         host: Override("s", host, action, "alice", "why", since, 60.0)
         for host, since in (("a", 3.0), ("b", 1.0), ("c", 2.0))
     }
-    laid = lay_over(servers, wishes, lambda _: True, Fraction(1, 3))
+    laid = in_one_go(lay_over(servers, wishes, lambda _: True, Fraction(1, 3)))
     assert [h for h, each in laid.items() if each.over and each.over.suspended] == ["a"]
 
 
@@ -304,7 +305,7 @@ def test_how_much_a_pool_is_short_of_with_what_was_in_effect_before(
     # Three of four serve, and three must.
     specs = {host: ServerSpec(host, 1, enabled=host != "d") for host in "abcd"}
     by_host = {each.host: each for each in overrides}
-    assert slack_of(specs, by_host, lambda _: True, Fraction(3, 4), steady) == slack
+    assert in_one_go(slack_of(specs, by_host, lambda _: True, Fraction(3, 4), steady)) == slack
 
 
 def test_what_was_suspended_and_is_undone_or_gone_with_its_server_is_no_news() -> None:
@@ -312,8 +313,8 @@ def test_what_was_suspended_and_is_undone_or_gone_with_its_server_is_no_news() -
     overlay = Overlay("s", lambda _: wishes)
     state = PoolState(Fraction(1), ())
     servers = {host: ServerSpec(host) for host in "abc"}
-    overlay.lay(servers, state)
+    in_one_go(overlay.lay(servers, state))
     assert [line[:4] for line in overlay.news] == ["a is", "b is"]
     del wishes["a"], servers["b"]
-    overlay.lay(servers, state)
+    in_one_go(overlay.lay(servers, state))
     assert overlay.news == ()
