@@ -13,7 +13,7 @@ from pybal.model import ServerSpec, Verdict
 from pybal.override import Action, LaidOver, Override
 from pybal.pool.overlay import Overlay, lay_over, slack_of
 from pybal.pool.pool_state import PoolState
-from pybal.runtime.pieces import in_one_go
+from pybal.runtime.pieces import PIECE, in_one_go
 from tests.fakes.coordinator import ADDRESSES, Bench
 
 DRAIN, DISABLE, ENABLE = Action.DRAIN, Action.DISABLE, Action.ENABLE
@@ -180,6 +180,15 @@ def test_what_is_suspended_and_what_is_no_longer_is_news() -> None:
     said = "drained by alice until 00:01 UTC: why"
     why = "1 working server would be left, the depool threshold wants 1.5"
     assert news == [(), (f"b is not {said} (suspended: {why})",), (f"b is {said}",)]
+
+
+def test_overrides_are_laid_over_a_long_list_in_pieces() -> None:
+    wishes = {"h1": Override("s", "h1", DRAIN, "alice", "why", 0.0, 60.0)}
+    overlay = Overlay("s", lambda _: wishes)
+    servers = {f"h{number}": ServerSpec(f"h{number}") for number in range(4 * PIECE)}
+    state = PoolState(Fraction(1, 2), ())
+    assert sum(1 for _ in overlay.lay(servers, state)) >= 6
+    assert sum(1 for _ in overlay.lay(servers, state)) >= 12, "what was before counts, too"
 
 
 HOSTS = "abcdef"

@@ -1,13 +1,18 @@
-"""Which reports have the shorter way of the policy. That it decides as the longer one does is
-compared in test_policy_reference.py."""
+"""Which reports, and which lists, have the shorter way of the policy. That it decides as the longer
+one does is compared in test_policy_reference.py."""
 
 from __future__ import annotations
 
 from fractions import Fraction
+from types import SimpleNamespace
+from typing import Any
 
 from pybal.model import ServerSpec
+from pybal.pool.event_json import event_document
 from pybal.pool.events import Candidate, ListChanged, MonitorReported
 from pybal.pool.lone_report import take_alone
+from pybal.pool.policy import step
+from pybal.runtime.pieces import in_one_go
 from tests.pool.policy_case import DRAINED, HALF, Pool
 
 
@@ -71,3 +76,19 @@ def test_reports_on_a_drained_server_are_decided_alone_where_enough_others_are_p
     assert pool.pooled == "abc"
     assert is_alone(pool, "a", up=True)
     assert is_alone(pool, "a", up=False)
+
+
+def test_who_is_as_before_in_a_long_list_is_looked_at_no_further_than_at_its_name() -> None:
+    """By the policy and by the history alike: each looked at all of them, in one turn."""
+    pool = Pool("abcdefghijklmnopqrstuvwxyz")
+    hosts = list(pool.state.members)[::-1]
+    in_one_go(pool.state.members.foresee(hosts))
+    names: Any = tuple(SimpleNamespace(spec=SimpleNamespace(host=host)) for host in hosts)
+    other = Candidate(ServerSpec("c", 1), ready=True)
+    event = ListChanged(names, others=(other,))
+    after, _ = step(pool.state, event, 1000.0)
+    assert list(after.members) == hosts
+    assert after.members["c"].spec == other.spec
+    document = event_document(event, pool.state)
+    assert [each["host"] for each in document["changed"]] == ["c"]
+    assert (document["order"], document["removed"]) == (hosts, [])
