@@ -180,6 +180,18 @@ def test_a_list_without_servers_is_no_list(json_format: bool) -> None:
         parse_pool_bytes(b"{}" if json_format else b"# none\n", json_format=json_format)
 
 
+def test_a_list_that_is_not_whole_may_spell_its_servers_otherwise_than_before() -> None:
+    before = tuple(map(ServerSpec, ("MW1.example.org.", "mw2.example.org", "2001:db8::1", "mw4")))
+    found = (ServerSpec("mw1.example.org", 5), ServerSpec("2001:DB8:0::1", 7), ServerSpec("new"))
+    problems, absent = (PoolProblem(1, "x"),), frozenset(["MW4."])
+    assert PoolList(found, problems, absent).over(before) == (
+        found[0],
+        before[1],
+        found[1],
+        found[2],
+    )
+
+
 BEFORE = st.lists(SPECS, max_size=6, unique_by=lambda spec: spec.host).map(tuple)
 
 
