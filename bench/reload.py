@@ -1,7 +1,7 @@
-"""A reload of many services of which one has changed: how long it takes, how often the kernel is
+"""A reload of many services of which one, or some, have changed: how long it takes, how often the kernel is
 told something, and how late the event loop is meanwhile.
 
-python -m bench.reload [--services 1000] [--times 10]
+python -m bench.reload [--services 1000] [--changed 1] [--times 10]
 
 The daemon is whole, on a real reactor with real threads; its kernel, network and routers are in
 memory, so that nothing but its own work is measured.
@@ -35,14 +35,14 @@ SERVERS = 10
 BEAT_S = 0.002
 
 
-def configuration(folder: Path, services: int, scheduler: str) -> str:
-    """The first service has this scheduler, all others wrr."""
+def configuration(folder: Path, services: int, changed: int, scheduler: str) -> str:
+    """The first services have this scheduler, all others wrr."""
     text = "[global]\nstate-directory = none\ncontrol-socket = no\n"
     for number in range(services):
         text += (
             f"[s{number}]\nprotocol = tcp\nport = 80\n"
             f"ip = 10.1.{number // 250}.{number % 250 + 1}\n"
-            f"scheduler = {scheduler if number == 0 else 'wrr'}\nconfig = file://{folder}/pool\n"
+            f"scheduler = {scheduler if number < changed else 'wrr'}\nconfig = file://{folder}/pool\n"
             "depool-threshold = .5\nmonitors = ['IdleConnection']\n"
         )
     return text
@@ -87,7 +87,7 @@ async def measure(options: argparse.Namespace) -> None:
         pool = "".join(f"{{'host': '10.0.0.{n + 1}'}}\n" for n in range(SERVERS))
         (folder / "pool").write_text(pool)
         path = folder / "pybal.conf"
-        path.write_text(configuration(folder, options.services, "wrr"))
+        path.write_text(configuration(folder, options.services, 0, "wrr"))
         daemon = daemon_in_memory(path, reactor, in_thread=deferToThread)
         daemon.start()
         while not daemon.view.ipvs().in_sync or daemon.view.ipvs().services < options.services:
@@ -99,7 +99,8 @@ async def measure(options: argparse.Namespace) -> None:
         for number in range(options.times):
             await deferLater(reactor, 1.0, lambda: None)
             quiet = beats.take()
-            path.write_text(configuration(folder, options.services, ("sh", "wlc")[number % 2]))
+            scheduler = ("sh", "wlc")[number % 2]
+            path.write_text(configuration(folder, options.services, options.changed, scheduler))
             before, began = daemon.view.ipvs().changes_total, time.monotonic()
             cpu_s = time.process_time()
             outcome: Any = await daemon.reload()
@@ -136,6 +137,7 @@ def _stopping() -> Iterator[None]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--services", type=int, default=1000)
+    parser.add_argument("--changed", type=int, default=1)
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument(
         "--settle", type=float, default=10.0, help="seconds before the first reload"

@@ -206,7 +206,11 @@ def in_force(before: Settings, after: Settings) -> Settings:
 
 def begins_anew(before: ServiceSettings, after: ServiceSettings) -> bool:
     """Whether a service that runs cannot go over to other settings of the same name."""
-    return any(isinstance(step, ReplaceService) for step in _service(before, after))
+    return before != after and any(
+        _value(before, key.field) != _value(after, key.field)
+        for key in SERVICE_KEYS
+        if key.effect is Effect.SERVICE_ANEW
+    )
 
 
 def lines(steps: Iterable[ReloadStep]) -> list[str]:
@@ -286,7 +290,7 @@ def _service(before: ServiceSettings, after: ServiceSettings) -> list[ReloadStep
     )
     if not changes:
         return []
-    if _of(Effect.SERVICE_ANEW, SERVICE_KEYS, changes):
+    if begins_anew(before, after):
         return [ReplaceService(before, after, changes)]
     return [AdjustService(before, after, changes)]
 
