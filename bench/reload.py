@@ -1,5 +1,5 @@
-"""A reload of many services of which one, or some, have changed: how long it takes, how often the kernel is
-told something, and how late the event loop is meanwhile.
+"""A reload of many services of which one, or some, have changed: how long it takes, how often the
+kernel is told something, and how late the event loop is meanwhile.
 
 python -m bench.reload [--services 1000] [--changed 1] [--times 10]
 

@@ -216,18 +216,12 @@ class Coordinator:
 
     def overrides_changed(self) -> Deferred[None]:
         """Operators want something else of the servers. Fires when that is in force."""
-        putting = Deferred.fromCoroutine(self._steps.put())
-        putting.addErrback(self._not_put)
-        return putting
+        return self._steps.put()
 
     def _not_handed_on(self, failure: Failure) -> None:
         """Before its first list a service hands nothing on, and there is none to try again."""
         if self._policy.state.members:
             self._queue.try_again(failure)
-
-    def _not_put(self, failure: Failure) -> Failure:
-        self._queue.try_again(failure)
-        return failure
 
     async def reconfigure(self, settings: ServiceSettings) -> None:
         """Go over to other settings of the same virtual service: what has not changed goes on,

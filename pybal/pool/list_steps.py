@@ -31,6 +31,7 @@ from pybal.pool.publication import Publication
 from pybal.pool.server import Server, stop_in_portions
 from pybal.runtime.naming import named
 from pybal.runtime.pieces import PIECE, Pieces, between, piecewise
+from pybal.runtime.shared_work import SharedWork
 
 
 class ListFailedError(PyBalError):
@@ -68,6 +69,9 @@ class ListSteps:
         self._one_at_a_time = DeferredLock()
         self._to_reconsider = self._to_put = False
         """Whether that is asked for and has not begun; who asks meanwhile waits for it."""
+        self._puts = 0
+        """How many have begun."""
+        self._putting = SharedWork[None]()
         self._cause: BecauseOf | None = None
         """Why it is to be put, if that is known: whoever puts it, maybe with something else, does
         so because of that, too."""
@@ -140,12 +144,19 @@ class ListSteps:
 
     def put_soon(self) -> None:
         """What should be in force is another now."""
-        self._begin(self.put())
+        self.put().addErrback(self._say_not_put)
 
-    async def put(self) -> None:
-        """The same; ends when it is in force. Before the first list there is nothing to put: it
-        comes with all that operators want of it."""
+    def put(self) -> Deferred[None]:
+        """The same; fires when it is in force. If it fails it is tried again. Before the first list
+        there is nothing to put: it comes with all that operators want of it."""
         self._to_put, self._cause = True, self._parts.ports.cause() or self._cause
+        # Not a wait for each: the lock would hand on from one to the next by calls within calls.
+        return self._putting.get(self._puts, self._put_in_turn)
+
+    def _put_in_turn(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._put_if_asked_for()).addErrback(self._try_again)
+
+    async def _put_if_asked_for(self) -> None:
         async with self._one_at_a_time:
             if not self._state().members:
                 self._cause = None
@@ -156,8 +167,15 @@ class ListSteps:
         Deferred.fromCoroutine(work).addErrback(self._not_put)
 
     def _not_put(self, failure: Failure) -> None:
-        self._parts.log.failure("A pool list cannot be put in force", failure)
+        self._say_not_put(failure)
         self._parts.failed(failure)
+
+    def _say_not_put(self, failure: Failure) -> None:
+        self._parts.log.failure("A pool list cannot be put in force", failure)
+
+    def _try_again(self, failure: Failure) -> Failure:
+        self._parts.failed(failure)
+        return failure
 
     async def _reconsider(self) -> None:
         async with self._one_at_a_time:
@@ -215,6 +233,7 @@ class ListSteps:
         while in_force is not self._list.in_force:
             await self._time_slices.finish(between(self._list.in_force))
             self._to_put, in_force = False, self._list.in_force
+            self._puts += 1
             laid = await self._time_slices.finish(self._lay(in_force))
             candidates, others = await self._time_slices.finish(self._candidates(laid))
             await self._time_slices.finish(self._foresee(in_force))

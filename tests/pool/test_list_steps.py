@@ -249,6 +249,25 @@ def test_an_override_of_a_server_that_a_list_is_taking_away_meets_no_objection()
     assert bench.members == HOSTS[1:]
 
 
+def test_hundreds_may_ask_for_something_else_while_a_list_is_put() -> None:
+    """Each waited for itself, and as many calls within calls followed when their turn came."""
+    bench = Turns()
+    bench.begin()
+    bench.list(*HOSTS[1:])
+    bench.turn()
+    with capturedLogs() as logged:
+        for host in HOSTS[1:301]:
+            bench.wish(Action.DRAIN, host, force=True)
+        bench.rest()
+    assert not [event for event in logged if "log_failure" in event]
+    drained = [
+        host
+        for host in HOSTS
+        if host in bench.members and bench.coordinator.state.members[host].drained
+    ]
+    assert drained == HOSTS[1:301]
+
+
 def random_specs(random: Random) -> list[ServerSpec]:
     share = random.choice([1, 0.99, 0.9, 0.4])
     chosen = [host for host in HOSTS if random.random() < share] or HOSTS[:1]
