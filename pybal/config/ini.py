@@ -80,6 +80,7 @@ def read_ini(text: str) -> Document:
     checker = _Checker(lines, root, errors)
     checker.check()
     sections = _Sections(lines, root, checker.stray).all()
+    _let_go(root)
     defaults = sections.pop(DEFAULT, None)
     if defaults is not None:
         inherited = {k: entry._replace(inherited=True) for k, entry in defaults.entries.items()}
@@ -90,13 +91,25 @@ def read_ini(text: str) -> Document:
     return Document(tuple(sections.values()), tuple(checker.faults), defaults)
 
 
-def _parse(lines: list[str]) -> tuple[ConfigObj, dict[int, ConfigObjError]]:
-    """What ConfigObj reads, and its errors by the index of their line. No value needs its care, so
-    `_inspec` saves the time of a look at each."""
+def _parse(lines: list[str]) -> tuple[ConfigObj, dict[int, bool]]:
+    """What ConfigObj reads, and the indices of the lines that it refuses, with whether that is for
+    their nesting. No value needs its care, so `_inspec` saves the time of a look at each."""
     try:
         return ConfigObj(lines, list_values=False, interpolation=False, _inspec=True), {}
     except ConfigObjError as error:
-        return error.config, {each.line_number - 1: each for each in error.errors}
+        refused = {each.line_number - 1: isinstance(each, NestingError) for each in error.errors}
+        # ConfigObj and its errors keep each other, and their traceback all that is going on here.
+        error.errors.clear()
+        error.__traceback__ = None
+        return error.config, refused
+
+
+def _let_go(root: ConfigObj) -> None:
+    """Sections know each other: without this a file of a thousand leaves megabytes of garbage."""
+    for mark in root.sections:
+        root[mark].clear()
+    root.clear()
+    root.parent = root.main = None
 
 
 def _header_index(parent: ConfigObjSection, mark: str) -> int:
@@ -107,9 +120,7 @@ class _Checker:
     """Goes through the lines with what ConfigObj made of them. After a faulty header ConfigObj
     stays in the section before; what it then puts there is `stray`."""
 
-    def __init__(
-        self, lines: Sequence[Line], root: ConfigObj, errors: Mapping[int, ConfigObjError]
-    ) -> None:
+    def __init__(self, lines: Sequence[Line], root: ConfigObj, errors: Mapping[int, bool]) -> None:
         self.faults: list[Fault] = []
         self.stray: set[int] = set()
         self._lines = lines
@@ -133,17 +144,16 @@ class _Checker:
     def _header(self, index: int, line: Line) -> None:
         self._seen_header = True
         parent = self._root if line.depth == 1 else self._top
-        error = self._errors.get(index)
         mark = section_mark(line.name)
         self._current = None
         if line.depth == 1:
             self._top = None
         if line.message:
             self.faults.append(Fault(line.number, line.message))
-        elif parent is None or isinstance(error, NestingError):
+        elif parent is None or self._errors.get(index):
             self.stray.add(index)
             self.faults.append(Fault(line.number, BRACKETS))
-        elif error is not None:
+        elif index in self._errors:
             first = self._lines[_header_index(parent, mark)].number
             message = f"this section is already defined in line {first}"
             self.faults.append(Fault(line.number, message, line.name))

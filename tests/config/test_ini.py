@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import gc
 import time
 
 import pytest
@@ -402,3 +403,24 @@ def test_a_missing_bracket_is_said_only_where_one_is() -> None:
     assert faults("[a")[0][1].endswith("; the closing ] is missing")
     assert faults(f"[{'a' * 300}]")[0][1].endswith("too long to be a section, a key or a value")
     assert faults("[]")[0][1].endswith("'[section]' or '# comment'")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[a]\nk = 1\n[[b]]\nk = 2",
+        "[a]\n[a]\nk = 1\nk = 1",
+        "[a]\n[[[b]]]",
+        "[a\nx",
+        "[a]\nk = 1\nk = 2",
+    ],
+)
+def test_what_has_been_read_leaves_no_garbage(text: str) -> None:
+    gc.disable()
+    gc.freeze()
+    try:
+        read_ini(text)
+        assert gc.collect() == 0
+    finally:
+        gc.unfreeze()
+        gc.enable()
