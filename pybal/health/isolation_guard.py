@@ -130,7 +130,7 @@ class IsolationGuard:
         self._do(rule, rule.take(report, hosts, self._lately()), before)
         if rule.phase is Phase.SETTLING and not report.result.up:
             # The check may have begun while the director was cut off.
-            self._ports.recheck_all(RECHECK_WITHIN_S)
+            self._ports.recheck((report.host,), RECHECK_WITHIN_S)
 
     def reconfigure(self, settings: IsolationSettings | None) -> None:
         """Other values for the rule; None: it is switched off, and what is kept is delivered."""

@@ -301,11 +301,13 @@ def test_cut_off_it_asks_again_until_servers_answer_and_has_all_checked_anew() -
     assert bench.phase() is Phase.SETTLING
     assert len(bench.expedited) == 1
     assert bench.guard.snapshot().since is None
+    bench.down("c")
+    assert (len(bench.expedited), bench.checked_again) == (1, [{"c"}])
     bench.clock.advance(SETTLE_S)
     assert bench.acted == ["down a", "take back a"]
     bench.network.open[0].connect()
     bench.confirm()
-    assert sorted(bench.acted[2:]) == ["down a", "down b"]
+    assert sorted(bench.acted[2:]) == ["down a", "down b", "down c"]
     assert bench.clock.getDelayedCalls() == []
 
 
