@@ -96,7 +96,8 @@ class Dying(Answering):
 
     def die(self, hosts: list[str]) -> None:
         """These, all at once."""
-        ended = [each for each in self.made if str(each.address) in set(hosts)]
+        dying = set(hosts)
+        ended = [each for each in self.made if str(each.address) in dying]
         self.dead.update(each.address for each in ended)
         for connection in ended:
             connection.end(ConnectionResetError(104, "reset"))

@@ -5,8 +5,9 @@
 The arguments are pybal's. A turn is all that happens between two waits for events; a line is
 `TURN 12.3 8.7`: how long it took, and how much processor time the reactor's thread used of that, in
 milliseconds. On a machine that has other things to do the second number says more. Of a dry run
-`GONE 17 1.234` says how many servers a turn has removed, and how much processor time, in seconds,
-the process had used by then; its own lines of that are limited.
+`GONE 17 1.234 300` says how many servers a turn has removed, and how much processor time, in
+seconds, the process had used and how many TCP connections it had begun by then; its own lines of
+that are limited.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from twisted.internet import reactor
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 
 from pybal.main import main
+from pybal.net.sockets import SocketNetwork
 
 
 class TimedPoll:
@@ -32,6 +34,8 @@ class TimedPoll:
         self._returned_at: tuple[float, float] | None = None
         self._in_turn = False
         self._gone = 0
+        self.begun = 0
+        """Connections."""
 
     def logged(self, event: LogEvent) -> None:
         """An observer of the log."""
@@ -43,7 +47,8 @@ class TimedPoll:
             return self._poller.poll(timeout_s, *arguments)
         self._in_turn = True
         if self._gone:
-            os.write(2, f"GONE {self._gone} {time.process_time():.3f}\n".encode())
+            line = f"GONE {self._gone} {time.process_time():.3f} {self.begun}\n"
+            os.write(2, line.encode())
             self._gone = 0
         if self._returned_at is not None:
             at_s, used_s = self._returned_at
@@ -68,6 +73,13 @@ def watch(least_s: float) -> None:
     reactor._poller = timed = TimedPoll(reactor._poller, least_s)
     reactor.doIteration = partial(timed.turn, reactor.doIteration)
     globalLogPublisher.addObserver(cast(ILogObserver, timed.logged))
+    connect_tcp = SocketNetwork.connect_tcp
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        timed.begun += 1
+        return connect_tcp(*arguments, **options)
+
+    SocketNetwork.connect_tcp = counted  # type: ignore[method-assign]
 
 
 def run() -> int:
