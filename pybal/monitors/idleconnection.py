@@ -36,8 +36,7 @@ _CLEAN_RETRY_S = 0.1
 _MOST_RECEIVED_BYTES = 65536
 
 # The limits of TCP keepalive are the kernel's (include/net/tcp.h).
-_MOST_KEEPALIVE_RETRIES = 127
-_MOST_KEEPALIVE_S = 32767
+_MOST_KEEPALIVE_RETRIES, _MOST_KEEPALIVE_S = 127, 32767
 
 _FAILED = MetricFamily(
     "pybal_monitor_idleconnection_connections_failed_total",
@@ -132,10 +131,7 @@ class IdleConnection(Monitor):
         self._lost: Counter[str] = Counter()
 
     def _begin(self) -> None:
-        self._await_turn(self._connect_first)
-
-    def _connect_first(self) -> None:
-        self._connect(self._settings.timeout_s)
+        self._await_turn(lambda: self._connect(self._settings.timeout_s))
 
     def _take_up(self, former: Former) -> bool:
         memory = self._ports.memory
@@ -188,11 +184,10 @@ class IdleConnection(Monitor):
 
     def _connect_in_turn(self, timeout_s: float) -> None:
         self._timer = None
-        if self._up is False:
-            # It is down already: what others lose comes first.
-            self._ports.time_slices.call_at_leisure(self._connect_now, timeout_s)
-        else:
-            self._ports.time_slices.call(self._connect_now, timeout_s)
+        slices = self._ports.time_slices
+        # If it is down already, what others lose comes first.
+        call = slices.call_at_leisure if self._up is False else slices.call
+        call(self._connect_now, timeout_s)
 
     def _connect_now(self, timeout_s: float) -> None:
         if self._running:
@@ -225,8 +220,13 @@ class IdleConnection(Monitor):
             self._internal_error(f"connecting to {self._target.endpoint}")
 
     def _connect_timed_out(self) -> None:
-        if self._channel is not None:
-            self._channel.close()
+        timer, channel = self._timer, self._channel
+        if channel is not None:
+            # In a storm an answer may wait for seconds until we look at it.
+            channel.catch_up()
+            if self._timer is not timer:
+                return
+            channel.close()
         self._not_connected(TimeoutError(errno.ETIMEDOUT, ""), "no answer")
 
     def _not_connected(self, error: OSError, why: str) -> None:
@@ -271,17 +271,15 @@ class IdleConnection(Monitor):
             self._proof = self._reactor.callLater(STEADY_S, self._lasts)
             if self._settings.fail_on_short_lived:
                 return
-        reason = f"connected to {self._target.endpoint} in {elapsed_s:.3f} s"
-        self._conclude_up(reason, elapsed_s)
+        self._conclude_up(f"connected to {self._target.endpoint} in {elapsed_s:.3f} s", elapsed_s)
 
-    def _conclude_up(self, reason: str, duration_s: float) -> None:
+    def _conclude_up(self, reason: str, duration_s: float = 0.0) -> None:
         self._conclude(up=True, reason=reason, duration_s=duration_s)
         if self._running and self._up is not True:
             self._timer = self._reactor.callLater(self._settings.interval_s, self._still_connected)
 
     def _still_connected(self) -> None:
-        lasts_s = self._elapsed_s()
-        self._conclude_up(f"connected to {self._target.endpoint} for {lasts_s:.1f} s", 0.0)
+        self._conclude_up(f"connected to {self._target.endpoint} for {self._elapsed_s():.1f} s")
 
     # -- connected ------------------------------------------------------------------------
 
@@ -388,7 +386,7 @@ class IdleConnection(Monitor):
         self._touched()
         reason = f"a connection to {self._target.endpoint} lasts again"
         if self._settings.fail_on_short_lived:
-            self._conclude_up(reason, 0.0)
+            self._conclude_up(reason)
         else:
             self._log.info("{server}: {reason}", server=self._target.describe(), reason=reason)
 
@@ -401,8 +399,10 @@ class IdleConnection(Monitor):
         return Keepalive(s.keepalive_idle_s, s.keepalive_interval_s, s.keepalive_retries)
 
     def _elapsed_s(self) -> float:
+        # Who was refused at once, and told of it seconds later, met no silence.
+        waited_s = 0.0 if self._channel is None else self._channel.waited_s()
         # What a former process noted may be by a clock that is ahead: a time namespace of its own.
-        return max(0.0, self._ports.lately() - self._began_at)
+        return max(0.0, self._ports.lately() - waited_s - self._began_at)
 
     def _cancel_proof(self) -> None:
         if self._proof is not None and self._proof.active():

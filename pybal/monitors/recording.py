@@ -137,6 +137,14 @@ class _RecordingChannel:
         self._channel.send(data)
         self._record.note(f"sent {sent_text(data)}")
 
+    def catch_up(self) -> None:
+        """See Channel."""
+        self._channel.catch_up()
+
+    def waited_s(self) -> float:
+        """See Channel."""
+        return self._channel.waited_s()
+
     def close(self) -> None:
         """See Channel."""
         self._channel.close()

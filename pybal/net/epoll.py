@@ -25,6 +25,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from pybal.runtime.clock import DelayedCall
+from pybal.runtime.turn_clock import lately
 
 READABLE = select.EPOLLIN
 WRITABLE = select.EPOLLOUT
@@ -52,6 +53,9 @@ CLOSED_WITHIN_S = 3.0
 MOST_TO_CLOSE = 4096
 _CLOSED_PER_TURN = 32
 
+_Seen = tuple[int, float]
+"""Events, and when the first of them was seen."""
+
 _log = Logger(namespace="network")
 
 
@@ -75,11 +79,14 @@ class EpollSet:
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
+        self._lately = lately(reactor)
         self._epoll: select.epoll | None = None
         self._watched: dict[int, Watched] = {}
-        self._broken: dict[Watched, int] = {}
-        self._others: dict[Watched, int] = {}
+        self._broken: dict[Watched, _Seen] = {}
+        self._others: dict[Watched, _Seen] = {}
         """Who is to be told of what, in order."""
+        self._seen_at_s: float | None = None
+        """When that was seen of which somebody is being told."""
         self._next_turn: DelayedCall | None = None
         self._is_busy = False
         """Whether this turn has many to tell."""
@@ -172,37 +179,58 @@ class EpollSet:
         now_s = self._reactor.seconds()
         ends_at_s = now_s + _TURN_S
         if self._epoll is not None:
-            self._look(self._epoll)
+            self._look(self._epoll, now_s)
         if len(self._broken) + len(self._others) > _MANY:
             self._is_busy, self._busy_at_s = True, now_s
         while self._broken or self._others:
             for kind in (self._broken, self._others):
                 for watched in tuple(islice(kind, _AT_ONCE)):
-                    flags = kind.pop(watched, 0)
-                    if watched.is_open:
-                        self._tell(watched, flags)
+                    if watched in kind:
+                        self._tell(watched, kind.pop(watched))
             if self._reactor.seconds() >= ends_at_s and (self._broken or self._others):
                 self._next_turn = self._reactor.callLater(0, self._take_turn)
                 break
         self._is_busy = False
 
-    def _look(self, epoll: select.epoll) -> None:
-        """What is new. By name, not by number: a socket that one of them closes may leave its
-        number to another one before that is told."""
-        for number, flags in epoll.poll(0, _MOST_NEW):
+    def catch_up(self, watched: Watched) -> None:
+        """Tell it at once of what has come and waits for its turn, or has not been looked at."""
+        while self._epoll is not None and self._look(self._epoll, self._lately()) == _MOST_NEW:
+            pass
+        for kind in (self._broken, self._others):
+            if watched in kind:
+                self._tell(watched, kind.pop(watched))
+        if self._next_turn is None and (self._broken or self._others):
+            self._next_turn = self._reactor.callLater(0, self._take_turn)
+
+    def waited_s(self) -> float:
+        """While somebody is told of something: how long that has waited for its turn."""
+        seen_at_s = self._seen_at_s
+        return 0.0 if seen_at_s is None else max(0.0, self._lately() - seen_at_s)
+
+    def _look(self, epoll: select.epoll, now_s: float) -> int:
+        """What is new, and how much. By name, not by number: a socket that one of them closes may
+        leave its number to another one before that is told."""
+        new = epoll.poll(0, _MOST_NEW)
+        for number, flags in new:
             watched = self._watched.get(number)
             if watched is None:
                 # Closed without remove(), while somebody has a copy: that must not end all others.
                 continue
             kind = self._broken if flags & BROKEN else self._others
-            kind[watched] = kind.get(watched, 0) | flags
+            before, since_s = kind.get(watched, (0, now_s))
+            kind[watched] = before | flags, since_s
+        return len(new)
 
-    def _tell(self, watched: Watched, flags: int) -> None:
+    def _tell(self, watched: Watched, seen: _Seen) -> None:
+        flags, self._seen_at_s = seen
         try:
-            watched.ready(flags)
+            if watched.is_open:
+                watched.ready(flags)
         except Exception:  # noqa: BLE001 - the mistake of one must not end all others
             _log.failure("A connection is given up")
             _give_up(watched)
+        finally:
+            self._seen_at_s = None
 
     def connectionLost(self, reason: Failure) -> None:  # noqa: ARG002
         """The reactor has ended, or can watch this no longer: who connects anew begins anew."""

@@ -67,6 +67,13 @@ class Channel(Protocol):
     def send(self, data: bytes) -> None:
         """Hand a small message to the kernel, whole; OSError if it does not take it."""
 
+    def catch_up(self) -> None:
+        """Tell now what has come and waits for its turn, as in a storm."""
+
+    def waited_s(self) -> float:
+        """From within an event: how long it has waited for its turn. The peer's time is less."""
+        ...
+
     def close(self) -> None:
         """Let go at once. Idempotent; no event follows."""
 

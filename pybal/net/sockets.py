@@ -168,6 +168,14 @@ class _Channel:
         address, port, *_ = self._socket.getsockname()
         return endpoint(address, port)
 
+    def catch_up(self) -> None:
+        """See Channel."""
+        self._epoll.catch_up(self)
+
+    def waited_s(self) -> float:
+        """See Channel."""
+        return self._epoll.waited_s()
+
     def close(self) -> None:
         """See Channel."""
         if self.is_open:

@@ -91,6 +91,13 @@ class Answering:
     def send(self, data: bytes) -> None:
         """To nobody."""
 
+    def catch_up(self) -> None:
+        """Nothing waits."""
+
+    def waited_s(self) -> float:
+        """Nothing has waited."""
+        return 0.0
+
     def close(self) -> None:
         """At once."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pybal.model import IPAddress
@@ -40,6 +40,9 @@ class FakeChannel:
         self.connected = False
         self.open = True
         self.kept = 0
+        self.unseen: Callable[[], None] | None = None
+        """What the peer has done, and nobody was told of."""
+        self.waited = 0.0
 
     def keep(self, keeper: ConnectionKeeper) -> int:
         return self.kept
@@ -49,6 +52,15 @@ class FakeChannel:
         if self.send_error is not None:
             raise self.send_error
         self.sent.append(data)
+
+    def catch_up(self) -> None:
+        """What has come is told."""
+        unseen, self.unseen = self.unseen, None
+        if unseen is not None:
+            unseen()
+
+    def waited_s(self) -> float:
+        return self.waited
 
     def close(self) -> None:
         self.open = False

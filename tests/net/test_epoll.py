@@ -256,14 +256,65 @@ def test_to_look_for_what_is_new_is_part_of_the_turn(
 ) -> None:
     look = stage.epoll._look
 
-    def look_for_long(epoll: select.epoll) -> None:
-        look(epoll)
+    def look_for_long(epoll: select.epoll, now_s: float) -> int:
+        found = look(epoll, now_s)
         stage.reactor.rightNow += 0.01
+        return found
 
     monkeypatch.setattr(stage.epoll, "_look", look_for_long)
     watched = [stage.watched(UNTIL_CONNECTED)[0] for _ in range(100)]
     stage.epoll.doRead()
     assert sum(len(watcher.told) for watcher in watched) == 8, "some go on in any case"
+
+
+def test_it_is_known_how_long_what_is_told_has_waited(stage: Stage) -> None:
+    waited: list[float] = []
+
+    def spend() -> None:
+        waited.append(round(stage.epoll.waited_s(), 3))
+        stage.reactor.rightNow += 0.001
+
+    for _ in range(12):
+        watcher, far = stage.watched(READABLE | select.EPOLLET)
+        watcher.act = spend
+        far.send(b"x")
+    stage.epoll.doRead()
+    stage.reactor.advance(1)
+    assert stage.epoll.waited_s() == 0.0, "nobody is being told"
+    assert waited[:3] == [0.0, 0.001, 0.002]
+    assert [each > 1 for each in waited] == [False] * 8 + [True] * 4
+
+
+def test_one_may_be_told_at_once_and_the_others_still_are(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pybal.net.epoll._TURN_S", 0.0)
+    monkeypatch.setattr("pybal.net.epoll._MOST_NEW", 10)
+    watched = [stage.watched(READABLE | select.EPOLLET) for _ in range(40)]
+    for _, far in watched:
+        far.send(b"x")
+    last = watched[-1][0]
+    stage.epoll.catch_up(last)
+    assert sum(len(watcher.told) for watcher, _ in watched) == 1
+    stage.epoll.catch_up(last)
+    assert last.told == [READABLE]
+    for _ in range(10):
+        stage.reactor.advance(0)
+    assert all(watcher.told == [READABLE] for watcher, _ in watched)
+
+
+def test_who_waits_for_its_turn_may_be_told_before_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pybal.net.epoll._TURN_S", 0.0)
+    watched = [stage.watched(READABLE | select.EPOLLET) for _ in range(40)]
+    for _, far in watched:
+        far.send(b"x")
+    stage.epoll.doRead()
+    last = watched[-1][0]
+    assert not last.told
+    stage.epoll.catch_up(last)
+    assert last.told == [READABLE]
 
 
 def test_all_are_told_when_the_reactor_ends(stage: Stage) -> None:
