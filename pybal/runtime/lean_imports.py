@@ -58,3 +58,7 @@ def import_when_used(module: str) -> None:
 
     hollow.__dict__["__getattr__"] = fill
     sys.modules[module] = hollow
+    parent, _, name = module.rpartition(".")
+    if parent:
+        # As every import of a part does: `import http.cookiejar` is asked for by `http`'s name.
+        setattr(sys.modules[parent], name, hollow)

@@ -76,6 +76,13 @@ def test_a_module_is_run_with_the_first_name_that_is_asked_for(folder: Path) -> 
         _ = library.MEDIUM
 
 
+def test_a_part_is_found_by_the_name_of_its_package(folder: Path) -> None:
+    (folder / "lean_whole/plain.py").write_text("PLAIN = 4\n")
+    (folder / "lean_user.py").write_text("import lean_whole.plain\nP = lean_whole.plain.PLAIN\n")
+    import_when_used("lean_whole.plain")
+    assert importlib.import_module("lean_user").P == 4
+
+
 @pytest.mark.usefixtures("folder")
 def test_what_is_there_already_or_not_at_all_stays_as_it_is() -> None:
     whole = importlib.import_module("lean_whole")
