@@ -145,7 +145,7 @@ class Monitor(ABC):
     def check_soon(self) -> None:
         """Make the first check now, as far as others do not."""
         if self._running and not self._turn.waits:
-            self._await_turn(partial(self._expedite, 0.0))
+            self._await_turn(partial(self._expedite_safely, 0.0))
 
     def _await_turn(self, begin: Callable[[], None]) -> None:
         """Have this called when it may make a first check, unless stopped by then."""

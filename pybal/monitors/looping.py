@@ -131,8 +131,9 @@ class LoopingMonitor(Monitor):
 
     def _limit_check(self) -> None:
         """The check that is under way takes OVERDUE_TIMEOUTS at most."""
-        left_s = self._timeout_s * OVERDUE_TIMEOUTS - self._elapsed_s()
-        self._limit = self._reactor.callLater(max(0.0, left_s), self._overdue)
+        if self._running:
+            left_s = self._timeout_s * OVERDUE_TIMEOUTS - self._elapsed_s()
+            self._limit = self._reactor.callLater(max(0.0, left_s), self._overdue)
 
     def _end_limit(self) -> None:
         limit, self._limit = self._limit, None
@@ -145,6 +146,8 @@ class LoopingMonitor(Monitor):
         elapsed_s = self._elapsed_s()
         reason = f"the check came to no result within {elapsed_s:.0f} s"
         self._conclude(up=False, reason=reason, duration_s=elapsed_s)
+        # It was discarded if we slept; what it takes from now on is its own.
+        self._mark = self._ports.stall_meter.mark()
         try:
             if self._checking is not None:
                 self._checking.cancel()

@@ -12,6 +12,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import capturedLogs
 
 from pybal.config.settings import MonitorSettings
+from pybal.health.stalls import BEAT_S, StallDetector
 from pybal.model import MetricSample
 from pybal.monitors.asking import AskingMonitor
 from pybal.monitors.looping import OVERDUE_TIMEOUTS, CheckOutcome, LoopingMonitor
@@ -178,6 +179,27 @@ def test_one_that_could_not_begin_tries_again_less_and_less_often() -> None:
     assert list(map(round, probe.attempts)) == [0, 5, 15]
     assert len(logged) == 1
     assert len(probe.began) == 1
+
+
+class Unhurried(Probe):
+    def _expedite(self, within_s: float) -> None:
+        raise ZeroDivisionError("a plugin's mistake")
+
+
+def test_one_that_cannot_check_soon_goes_on_as_it_does() -> None:
+    bench = MonitorBench()
+    probe = Unhurried(bench)
+    probe.start()
+    bench.advance(1)
+    with capturedLogs() as logged:
+        probe.check_soon()
+        bench.advance(INTERVAL_S)
+    assert [event["doing"] for event in logged] == ["making a check sooner"]
+    probe.answer.callback(CheckOutcome(True, "fine"))
+    bench.advance(INTERVAL_S)
+    assert len(probe.began) == 2
+    probe.answer.callback(CheckOutcome(True, "fine"))
+    assert len(bench.clock.getDelayedCalls()) == 1
 
 
 class Boaster(Probe):
@@ -364,13 +386,46 @@ def test_one_that_is_cancelled_in_vain_fails_each_interval_and_never_overlaps_it
     assert bench.idle
 
 
+class Deafest(Probe):
+    """It takes no notice of being cancelled, ever."""
+
+    async def _check(self) -> CheckOutcome | None:
+        while True:
+            with suppress(CancelledError):
+                await Deferred[None]()
+
+
+def test_our_sleep_amid_a_check_that_is_cancelled_in_vain_excuses_it_once() -> None:
+    bench, slept_s = MonitorBench(), 0.0
+
+    def steady_s() -> float:
+        return bench.clock.seconds() + slept_s
+
+    meter = StallDetector(steady_s, steady_s)
+    object.__setattr__(bench.environment, "stall_meter", meter)
+    deafest = Deafest(bench)
+    deafest.start()
+    bench.advance(1)
+    slept_s = 3600.0
+    meter.beat()
+    for _ in range(round((LIMIT_S + 2 * INTERVAL_S) / BEAT_S)):
+        bench.clock.advance(BEAT_S)
+        meter.beat()
+    assert deafest.snapshot().down_results == 2
+    deafest.stop()
+    assert bench.idle
+
+
 class DeafAsking(AskingMonitor):
-    """Its timeout is in vain."""
+    """Its timeout is in vain, as many times as it is told."""
+
+    times = 1
 
     async def _ask(self) -> CheckOutcome:
         self._question = "how long"
-        with suppress(CancelledError):
-            await Deferred[None]()
+        for _ in range(self.times):
+            with suppress(CancelledError):
+                await Deferred[None]()
         await Deferred[None]()
         raise AssertionError
 
@@ -383,6 +438,17 @@ def test_a_question_whose_timeout_is_in_vain_ends_all_the_same() -> None:
     (down,) = bench.reports
     assert (down.up, down.reason) == (False, "the check came to no result within 30 s")
     asking.stop()
+    assert bench.idle
+
+
+def test_nothing_is_left_of_a_question_that_was_asked_in_vain_as_it_was_stopped() -> None:
+    bench = MonitorBench()
+    asking = DeafAsking(ProbeSettings(), bench.target, bench.environment, bench.reports)
+    asking.times = 10
+    asking.start()
+    bench.advance(1)
+    asking.stop()
+    bench.advance(ProbeSettings().timeout_s)
     assert bench.idle
 
 
