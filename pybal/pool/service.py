@@ -78,11 +78,10 @@ class LVSService:
         if settings.source != self.settings.source:
             source = self._create_source(settings, self._pool_list)
             end_each(self._log, self._source.stop)
-            self._source = source
+            former, self._source = self._source, source
             if (stays := self._in_force or self._before_us) is not None:
-                self._source.follow(
-                    stays[0], falls_back=self._in_force is None and self._falls_back
-                )
+                falls_back = self._in_force is None and self._falls_back
+                source.follow(stays[0], former.snapshot().last_good_at, falls_back=falls_back)
             self._source.start()
         await self._coordinator.reconfigure(settings)
         names = [each.monitor for each in settings.monitors]
@@ -109,7 +108,8 @@ class LVSService:
             source = self.settings.source
             is_same = former.key == self.key or former.settings.source == source
             self._falls_back = is_same and (former._in_force is not None or former._falls_back)
-            self._source.follow(self._before_us[0], falls_back=self._falls_back)
+            good_at = former._source.snapshot().last_good_at if self._falls_back else None
+            self._source.follow(self._before_us[0], good_at, falls_back=self._falls_back)
 
     def _pool_list(self, found: SourceList) -> None:
         first, self._has_list = not self._has_list, True

@@ -149,9 +149,11 @@ class LastGoodList:
         self._found = None
         self._publish_if_other(found.over(before))
 
-    def follow(self, servers: tuple[ServerSpec, ...], *, falls_back: bool) -> None:
+    def follow(
+        self, servers: tuple[ServerSpec, ...], good_at: float | None, *, falls_back: bool
+    ) -> None:
         """See Source."""
-        self._former = servers
+        self._former, self._good_at = servers, good_at
         self._goes_on_with = servers if falls_back else ()
 
     def in_force(self, servers: tuple[ServerSpec, ...], past: ListPast) -> None:

@@ -26,11 +26,14 @@ class Source:
         """Idempotent. Reading ends after this."""
         self._last_good.stop()
 
-    def follow(self, servers: tuple[ServerSpec, ...], *, falls_back: bool) -> None:
-        """Before start(): these are in force already, from a source in whose place this one comes.
-        As long as its list is not whole, they stay. If it `falls_back` on them they are also its
-        first list while there is no other; what was ever kept on disk is not."""
-        self._last_good.follow(servers, falls_back=falls_back)
+    def follow(
+        self, servers: tuple[ServerSpec, ...], good_at: float | None, *, falls_back: bool
+    ) -> None:
+        """Before start(): these are in force already, from a source in whose place this one comes,
+        which gave them at `good_at`. As long as its list is not whole, they stay. If it
+        `falls_back` on them they are also its first list while there is no other; what was ever
+        kept on disk is not."""
+        self._last_good.follow(servers, good_at, falls_back=falls_back)
 
     def in_force(self, servers: tuple[ServerSpec, ...], past: ListPast) -> None:
         """What of the published list is in force, and what lists have taken away lately: both are

@@ -113,10 +113,15 @@ def test_while_its_source_is_away_it_goes_on_with_what_was_in_force_and_no_list_
     (tmp_path / "pool").write_text(pool(*HOSTS[1:]))
     bench.run(5)
     (tmp_path / "pool").unlink()
+    bench.run(60)
+    (service,) = bench.daemon.view.services()
+    good_at = service.source.last_good_at
     bench.reload(config(tmp_path, "web").replace(*changes))
     assert pooled(bench) == {*HOSTS[1:]} - {DEAD}
     (service,) = bench.daemon.view.services()
     assert service.source.stale
+    assert good_at is not None
+    assert service.source.last_good_at == good_at
     (tmp_path / "pool").write_text(pool(*HOSTS))
     bench.run(5)
     assert pooled(bench) == {*HOSTS} - {DEAD}
@@ -127,6 +132,20 @@ def test_a_rename_to_another_source_that_is_away_goes_on_too(
 ) -> None:
     bench.reload(config(tmp_path, "text").replace("/pool", "/late"))
     assert pooled(bench) == {*HOSTS} - {DEAD}
+
+
+def test_the_list_in_force_keeps_its_date_while_another_source_is_away(
+    bench: DaemonBench, tmp_path: Path
+) -> None:
+    (service,) = bench.daemon.view.services()
+    good_at = service.source.last_good_at
+    bench.reload(config(tmp_path, "web").replace("/pool", "/late"))
+    bench.run(60)
+    (service,) = bench.daemon.view.services()
+    assert (service.source.stale, len(service.servers)) == (True, len(HOSTS))
+    assert service.source.last_good_at is not None
+    assert good_at is not None
+    assert good_at <= service.source.last_good_at < good_at + 60
 
 
 def test_another_service_does_not_go_on_with_what_another_source_said(
