@@ -194,8 +194,10 @@ class EpollSet:
 
     def catch_up(self, watched: Watched) -> None:
         """Tell it at once of what has come and waits for its turn, or has not been looked at."""
-        while self._epoll is not None and self._look(self._epoll, self._lately()) == _MOST_NEW:
-            pass
+        # So often that all are looked at: some are told again and again until they are read.
+        for _ in range(0, len(self._watched), _MOST_NEW):
+            if self._epoll is None or self._look(self._epoll, self._lately()) < _MOST_NEW:
+                break
         for kind in (self._broken, self._others):
             if watched in kind:
                 self._tell(watched, kind.pop(watched))

@@ -303,6 +303,28 @@ def test_one_may_be_told_at_once_and_the_others_still_are(
     assert all(watcher.told == [READABLE] for watcher, _ in watched)
 
 
+def test_of_those_that_are_told_again_and_again_each_is_looked_at_once(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pybal.net.epoll._MOST_NEW", 10)
+    watched = [stage.watched(READABLE) for _ in range(40)]
+    for _, far in watched:
+        far.send(b"x")
+    look, looks = stage.epoll._look, 0
+
+    def look_counted(epoll: select.epoll, now_s: float) -> int:
+        nonlocal looks
+        looks += 1
+        assert looks < 10, "it would go on for ever"
+        return look(epoll, now_s)
+
+    monkeypatch.setattr(stage.epoll, "_look", look_counted)
+    for watcher, _ in watched:
+        looks = 0
+        stage.epoll.catch_up(watcher)
+        assert watcher.told == [READABLE]
+
+
 def test_who_waits_for_its_turn_may_be_told_before_it(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
