@@ -11,6 +11,7 @@ from pybal.model import (
     ServerSnapshot,
     ServiceSnapshot,
     Severity,
+    Verdict,
 )
 from pybal.net.addresses import parse_address
 from pybal.runtime.naming import counted, named, shortened
@@ -62,6 +63,11 @@ def _pending(service: ServiceSnapshot) -> Iterator[PendingAlert]:
         text += f"{named(service.standing)}, which may be servers that are found nowhere else"
         alert = Alert("standing", Severity.WARNING, name, text)
         yield PendingAlert(alert, after_s=_NO_ADDRESS_S, details=service.standing)
+    refused = [s.host for s in servers if s.enabled and _is_refused(s)]
+    if refused:
+        text = f"IPVS: the kernel refuses the addresses of {named(refused)} of {name}"
+        alert = Alert("not-in-kernel", Severity.WARNING, name, text)
+        yield PendingAlert(alert, "refused", details=tuple(refused))
     without = [s.host for s in servers if s.enabled and s.address is None]
     if without:
         text = f"Pool {name} has servers without an address: {named(without)}"
@@ -90,6 +96,11 @@ def _overrides(service: ServiceSnapshot) -> Iterator[PendingAlert]:
             text = f"{name} is disabled by its list, for more than a day"
             alert = Alert("disabled-long", Severity.WARNING, service.name, text)
             yield PendingAlert(alert, server.host, after_s=_LONG_S)
+
+
+def _is_refused(server: ServerSnapshot) -> bool:
+    """It is wanted no more then, so that the kernel lacks nothing that it should hold."""
+    return server.decision is not None and server.decision.verdict is Verdict.REFUSED
 
 
 def _held(name: str, change: KeptSnapshot) -> str:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
+
 import pytest
 
+from pybal.ipvs.operations import AddDestination
 from pybal.model import (
     Severity,
     SourceSnapshot,
 )
+from tests.fakes.daemon import DaemonBench
+from tests.fakes.kernel import FakeKernel
 from tests.fakes.view import (
     server,
     service,
 )
 from tests.instrumentation.assessed import HELD, assess
+from tests.reload.test_equivalence import section
 
 
 def test_all_pools_healthy_is_ok_without_a_newline() -> None:
@@ -131,3 +138,30 @@ def test_servers_that_wait_for_those_of_a_new_list_are_a_warning() -> None:
     assert assess([pool]).as_text() == (
         "WARNING - Pool web keeps a, b until servers of its new list work. "
     )
+
+
+def test_a_server_that_the_kernel_refuses_is_a_warning_for_as_long_as_it_does(
+    tmp_path: Path,
+) -> None:
+    """The policy wants it no more, so that the kernel lacks nothing."""
+    (tmp_path / "pool").write_text("".join(f"{{'host': '10.0.0.{n}'}}\n" for n in range(1, 5)))
+    kernel = FakeKernel()
+    kernel.refuse = lambda operation: (
+        errno.EINVAL
+        if isinstance(operation, AddDestination) and "10.0.0.2" in str(operation.destination.key)
+        else 0
+    )
+    text = "[global]\nstate-directory = none\ncontrol-socket = no\n"
+    text += section("web", 1, config=f"file://{tmp_path}/pool")
+    bench = DaemonBench(tmp_path, text, kernel=kernel)
+
+    def alerts() -> list[str]:
+        return [each.alert.text for each in bench.daemon._http.alerts()]
+
+    for _ in range(3):
+        assert alerts() == ["IPVS: the kernel refuses the addresses of 10.0.0.2 of web"]
+        bench.run(20)
+    (tmp_path / "pool").write_text("".join(f"{{'host': '10.0.0.{n}'}}\n" for n in (1, 3, 4)))
+    bench.run(5)
+    assert alerts() == []
+    bench.stop()
