@@ -209,7 +209,7 @@ def _missing_lines(ipvs: Document) -> list[Line]:
     lines = []
     for each in ipvs["missing"]:
         what = ", ".join(each["servers"]) or "the service"
-        if each.get("otherwise"):  # What an earlier daemon says has none.
+        if each["otherwise"]:
             what = "a change"
         lines.append(Line(f"not taken by the kernel: {what} of {each['service']}", Style.BAD))
     return lines

@@ -237,7 +237,10 @@ def test_what_passes_through_it_is_counted() -> None:
 
 AUDIT = Line("last audit 5 min ago")
 FINE = Line("The kernel's table is as it should be", Style.GOOD)
-MISSING = [{"service": "web", "servers": ["cp1", "cp2"]}, {"service": "dns", "servers": []}]
+MISSING = [
+    {"service": "web", "servers": ["cp1", "cp2"], "otherwise": False},
+    {"service": "dns", "servers": [], "otherwise": False},
+]
 
 
 @pytest.mark.parametrize(
