@@ -57,10 +57,9 @@ from pybal.runtime.gc_tuning import SETTLED_AFTER_S
 
 PORT = 18000
 REST_S = 1.5
-REST_CPU_S = 0.02e-3
-"""For each server, and for as many as LEAST_AT_REST: some are still tried within REST_S. Where
-others have the processors, too, a storm goes on with little, but with more than that."""
-LEAST_AT_REST = 1000
+REST_CPU_S, REST_CPU_EACH_S = 0.05, 0.02e-3
+"""In all, and for each server: some are still tried within REST_S. Where others have the
+processors, too, a storm goes on with little, but with more than that."""
 LEAST_TURN_MS = 5
 LONG_MS = 20
 """Where there is one processor, who reads a line takes it from the daemon: these turns alone."""
@@ -251,7 +250,7 @@ def measure(options: argparse.Namespace, count: int) -> Measured:
             watched = watch(killed_s) if options.kernel else ""
             # Servers that are down are tried ever less often: by then each has been tried as often,
             # however many they are.
-            wait_for_rest(director, rest_cpu_s=REST_CPU_S * max(LEAST_AT_REST, count))
+            wait_for_rest(director, rest_cpu_s=REST_CPU_S + REST_CPU_EACH_S * count)
             cpu_s = director.cpu_s() - cpu_s
             lines = director.lines[since:]
             if options.log:
