@@ -13,6 +13,7 @@ waits for.
 
 from __future__ import annotations
 
+import math
 import select
 from collections import deque
 from collections.abc import Callable
@@ -87,6 +88,8 @@ class EpollSet:
         """Who is to be told of what, in order."""
         self._seen_at_s: float | None = None
         """When that was seen of which somebody is being told."""
+        self._looked_at_all_s = -math.inf
+        """When all that was new was last looked at for one that timed out."""
         self._next_turn: DelayedCall | None = None
         self._is_busy = False
         """Whether this turn has many to tell."""
@@ -194,15 +197,21 @@ class EpollSet:
 
     def catch_up(self, watched: Watched) -> None:
         """Tell it at once of what has come and waits for its turn, or has not been looked at."""
-        # So often that all are looked at: some are told again and again until they are read.
-        for _ in range(0, len(self._watched), _MOST_NEW):
-            if self._epoll is None or self._look(self._epoll, self._lately()) < _MOST_NEW:
-                break
+        if self._lately() - self._looked_at_all_s >= _TURN_S:
+            self._look_at_all()
         for kind in (self._broken, self._others):
             if watched in kind:
                 self._tell(watched, kind.pop(watched))
         if self._next_turn is None and (self._broken or self._others):
             self._next_turn = self._reactor.callLater(0, self._take_turn)
+
+    def _look_at_all(self) -> None:
+        # So often that all are looked at: some are told again and again until they are read.
+        for _ in range(0, len(self._watched), _MOST_NEW):
+            if self._epoll is None or self._look(self._epoll, self._lately()) < _MOST_NEW:
+                break
+        # Not for each of thousands that time out together: what comes now is too late for them.
+        self._looked_at_all_s = self._reactor.seconds()
 
     def waited_s(self) -> float:
         """While somebody is told of something: how long that has waited for its turn."""
