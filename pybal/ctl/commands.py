@@ -242,12 +242,9 @@ def maintenance(asked: Asked) -> Result:
     what = name or "This whole director"
     if document.get("changed", True):
         of = name or "this whole director"
-        text = f"The maintenance of {of} ends"
+        text = f"The maintenance of {of} {action}s"
         if action == "begin":
-            text = (
-                f"The maintenance of {of} begins; pybalctl bgp shows how far it is, pybalctl ipvs"
-            )
-            text += " what still comes"
+            text += "; pybalctl bgp shows how far it is, pybalctl ipvs what still comes"
     elif action == "begin":
         text = f"{what} is in maintenance already"
     else:
