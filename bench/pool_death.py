@@ -52,7 +52,7 @@ from pathlib import Path
 from typing import Self
 
 from bench.fleet import ROOT, Director, load_average
-from pybal.monitors.idleconnection import STEADY_S
+from pybal.monitors.short_lived import STEADY_S
 from pybal.runtime.gc_tuning import SETTLED_AFTER_S
 
 PORT = 18000

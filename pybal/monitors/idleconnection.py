@@ -20,15 +20,11 @@ from pybal.model import MetricFamily, MetricSample
 from pybal.monitors.base import Monitor, ReportReceiver
 from pybal.monitors.former import Former
 from pybal.monitors.monitor_type import MonitorType
+from pybal.monitors.short_lived import STEADY_S, ShortLived
 from pybal.monitors.target import MonitorPorts, Target
 from pybal.net.port import Channel, Keepalive, TCPEvents, label
 from pybal.runtime.backoff import backoff_s
-
-STEADY_S = 5.0
-"""A connection that lasted less does not count as a recovery: back-off goes on from before."""
-
-SHORT_LIVED_FOR_S = 180.0
-"""So long each connection was closed sooner than that by the server: it is said then."""
+from pybal.runtime.clock import cancel
 
 _RETRY_S = 1.0
 _CLEAN_RETRY_S = 0.1
@@ -36,7 +32,8 @@ _CLEAN_RETRY_S = 0.1
 _MOST_RECEIVED_BYTES = 65536
 
 # The limits of TCP keepalive are the kernel's (include/net/tcp.h).
-_MOST_KEEPALIVE_RETRIES, _MOST_KEEPALIVE_S = 127, 32767
+_MOST_KEEPALIVE_RETRIES = 127
+_MOST_KEEPALIVE_S = 32767
 
 _FAILED = MetricFamily(
     "pybal_monitor_idleconnection_connections_failed_total",
@@ -91,14 +88,12 @@ class IdleConnection(Monitor):
         "_connected",
         "_failed",
         "_failures_in_a_row",
-        "_is_short_lived",
         "_kept",
         "_lost",
         "_proof",
         "_received_bytes",
         "_settings",
-        "_short_lived_since",
-        "_short_ones_in_a_row",
+        "_short_lived",
         "_timer",
     )
 
@@ -118,11 +113,9 @@ class IdleConnection(Monitor):
         """When the attempt began, or the connection was made."""
         self._received_bytes = 0
         self._failures_in_a_row = 0
-        self._short_ones_in_a_row = 0
+        self._short_lived = ShortLived()
         self._closed_after_s: float | None = None
         """Set during a clean reconnect: how long the closed connection had lasted."""
-        self._short_lived_since: float | None = None
-        self._is_short_lived = False
         self._proof: DelayedCall | None = None
         """While a connection is to show that it lasts."""
         self._kept = 0
@@ -173,7 +166,7 @@ class IdleConnection(Monitor):
         for family, counts in ((_FAILED, self._failed), (_LOST, self._lost)):
             for reason, count in counts.items():
                 yield family.sample(float(count), reason)
-        if self._is_short_lived:
+        if self._short_lived.is_said:
             yield _SHORT_LIVED.sample(1.0)
 
     # -- connecting -----------------------------------------------------------------------
@@ -234,8 +227,7 @@ class IdleConnection(Monitor):
         elapsed_s = self._elapsed_s()
         closed_after_s, self._closed_after_s = self._closed_after_s, None
         self._retry()
-        if not self._is_short_lived:
-            self._short_lived_since = None
+        self._short_lived.interrupted()
         if is_local_fault(error):
             self._internal_error(f"connecting to {self._target.endpoint}", Failure(error))
             return
@@ -267,7 +259,7 @@ class IdleConnection(Monitor):
         self._received_bytes = 0
         self._closed_after_s = None
         self._keep()
-        if self._is_short_lived:
+        if self._short_lived.is_said:
             self._proof = self._reactor.callLater(STEADY_S, self._lasts)
             if self._settings.fail_on_short_lived:
                 return
@@ -330,17 +322,22 @@ class IdleConnection(Monitor):
         """The server has closed the connection, or has had us do so by a flood of data."""
         if lasted_s < STEADY_S:
             self._note_short_lived(lasted_s)
-        if self._is_short_lived and self._settings.fail_on_short_lived:
+        if self._short_lived.is_said and self._settings.fail_on_short_lived:
             self._go_down(lasted_s, f"{self._ended_by} by the server")
         else:
             self._reconnect(lasted_s)
 
     def _go_down(self, lasted_s: float, why: str) -> None:
         if lasted_s >= STEADY_S:
-            self._short_lived_since, self._failures_in_a_row = None, 0
+            self._recovered()
         self._retry()
         reason = f"connection to {self._target.endpoint} lost after {lasted_s:.1f} s: {why}"
         self._conclude(up=False, reason=reason, duration_s=0.0)
+
+    def _recovered(self) -> None:
+        """A connection has lasted: back-off begins anew."""
+        self._short_lived.lasted()
+        self._failures_in_a_row = 0
 
     def _reconnect(self, lasted_s: float) -> None:
         """The one quick attempt after a clean end; until it has failed the server is up."""
@@ -348,25 +345,22 @@ class IdleConnection(Monitor):
         # 0 only if it was us who closed: then the server gets the usual time.
         budget_s = self._settings.timeout_clean_reconnect_s or self._settings.timeout_s
         if lasted_s >= STEADY_S:
-            self._short_lived_since = None
-            self._short_ones_in_a_row = self._failures_in_a_row = 0
+            self._recovered()
             self._connect(budget_s)
             return
         most_s = budget_s / 2
-        delay_s = backoff_s(self._short_ones_in_a_row, _CLEAN_RETRY_S, most_s, self._ports.random)
-        self._short_ones_in_a_row += 1
+        in_a_row = self._short_lived.in_a_row
+        delay_s = backoff_s(in_a_row, _CLEAN_RETRY_S, most_s, self._ports.random)
+        self._short_lived.in_a_row += 1
         self._connect_in(delay_s, budget_s - delay_s)
 
     # -- connections that the server closes at once ----------------------------------------
 
     def _note_short_lived(self, lasted_s: float) -> None:
-        now_s = self._ports.lately()
-        if self._short_lived_since is None:
-            self._short_lived_since = now_s
-        since_s = now_s - self._short_lived_since
-        if self._is_short_lived or since_s < SHORT_LIVED_FOR_S:
+        since_s = self._short_lived.closed(self._ports.lately())
+        if since_s is None:
             return
-        self._is_short_lived, fails = True, self._settings.fail_on_short_lived
+        fails = self._settings.fail_on_short_lived
         self._log.warn(
             "{server}: the server {ended} each connection to {endpoint} within {steady_s:.0f} s "
             "for {since_s:.0f} s now, the last after {lasted_s:.1f} s: it counts as {state}",
@@ -381,8 +375,8 @@ class IdleConnection(Monitor):
 
     def _lasts(self) -> None:
         """The connection has stood for STEADY_S."""
-        self._is_short_lived, self._short_lived_since = False, None
-        self._short_ones_in_a_row = 0
+        self._short_lived.is_said = False
+        self._short_lived.lasted()
         self._touched()
         reason = f"a connection to {self._target.endpoint} lasts again"
         if self._settings.fail_on_short_lived:
@@ -405,13 +399,11 @@ class IdleConnection(Monitor):
         return max(0.0, self._ports.lately() - waited_s - self._began_at)
 
     def _cancel_proof(self) -> None:
-        if self._proof is not None and self._proof.active():
-            self._proof.cancel()
+        cancel(self._proof)
         self._proof = None
 
     def _cancel_timer(self) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
+        cancel(self._timer)
         self._timer = None
 
 

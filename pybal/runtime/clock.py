@@ -29,3 +29,9 @@ class Clock(Timer, Protocol):
 
     def seconds(self) -> float:
         """Since some moment in the past."""
+
+
+def cancel(call: DelayedCall | None) -> None:
+    """Have it not called, if it was still to be."""
+    if call is not None and call.active():
+        call.cancel()

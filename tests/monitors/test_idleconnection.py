@@ -8,11 +8,8 @@ import errno
 import pytest
 from twisted.logger import capturedLogs
 
-from pybal.monitors.idleconnection import (
-    SHORT_LIVED_FOR_S,
-    STEADY_S,
-    IdleConnectionSettings,
-)
+from pybal.monitors.idleconnection import IdleConnectionSettings
+from pybal.monitors.short_lived import SHORT_LIVED_FOR_S, STEADY_S
 from pybal.net.port import Keepalive
 from tests.fakes.environment import MonitorBench
 from tests.fakes.log import format_line
