@@ -18,7 +18,7 @@ from pybal.ipvs.model import ServiceKey
 from pybal.model import IPAddress
 from pybal.pool.desired import service_key
 from pybal.pool.withdrawal import Health, is_announced
-from pybal.runtime.clock import Clock, DelayedCall
+from pybal.runtime.clock import Clock, DelayedCall, cancel
 
 FIRST_ROUTES_WAIT_S = 30.0
 """Peers are told after this time that the routes are complete, even if some service does not stand
@@ -67,8 +67,7 @@ class _Announced:
         self.end_hold()
 
     def end_hold(self) -> None:
-        if self.hold is not None and self.hold.active():
-            self.hold.cancel()
+        cancel(self.hold)
         self.hold = None
 
     def link_bandwidth(self) -> float | None:
@@ -150,8 +149,7 @@ class Announcer:
     def stop(self) -> None:
         """What is announced stays so, and nothing more is. Idempotent."""
         self._failover = None
-        if self._waiting is not None and self._waiting.active():
-            self._waiting.cancel()
+        cancel(self._waiting)
         for service in self._services.values():
             service.end_pause()
 

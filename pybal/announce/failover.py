@@ -29,6 +29,7 @@ from pybal.bgp.settings import FailoverSettings
 from pybal.bgp.snapshot import AnnouncedPrefix, BGPSnapshot, MaintenanceSnapshot
 from pybal.bgp.speaker import Speaker
 from pybal.model import IPAddress
+from pybal.runtime.clock import cancel
 from pybal.runtime.naming import counted, named
 from pybal.runtime.stopping import end_in_turn
 
@@ -238,8 +239,7 @@ class BGPFailover:
     # Routes
 
     def _cancel_publishing(self) -> None:
-        if self._publishing is not None and self._publishing.active():
-            self._publishing.cancel()
+        cancel(self._publishing)
         self._publishing = None
 
     def _publish_next(self) -> None:
@@ -274,8 +274,7 @@ class BGPFailover:
         return self._as_last_choice(by_phase[Phase.LAST_CHOICE]) | by_phase[Phase.NONE]
 
     def _withdraw_later(self, wait_s: float | None) -> None:
-        if self._withdrawing is not None and self._withdrawing.active():
-            self._withdrawing.cancel()
+        cancel(self._withdrawing)
         self._withdrawing = None
         if wait_s is not None:
             self._withdrawing = self._clock.callLater(wait_s, self._publish)

@@ -20,6 +20,7 @@ from pybal.bgp.negotiation import Session
 from pybal.bgp.reading import note_before_reading
 from pybal.bgp.recorder import Recorder, Records
 from pybal.bgp.settings import PeerSettings
+from pybal.runtime.clock import cancel
 
 # What a flooding peer may have of one turn of the reactor: the rest is for everybody else.
 _MESSAGES_A_TURN, _TURN_S = 64, 0.002
@@ -270,8 +271,7 @@ class BGPConnection(TwistedProtocol):
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None
-        if self._linger is not None and self._linger.active():
-            self._linger.cancel()
+        cancel(self._linger)
         owner, self._owner = self._owner, None
         if self.recorder is not None:
             self.recorder.end()

@@ -25,6 +25,7 @@ from pybal.bgp.ports import BGPPorts
 from pybal.bgp.settings import Options
 from pybal.bgp.transitions import step
 from pybal.bgp.update import DecodedUpdate
+from pybal.runtime.clock import cancel
 
 _BATCH_MESSAGES = 8  # pulled at a time: a few ms of encoding at most
 _GIVES_WAY_S = 1.0
@@ -407,8 +408,7 @@ class Link:
         if self._waiting is None:
             return
         message, call = self._waiting
-        if call.active():
-            call.cancel()
+        cancel(call)
         connection = self.connection
         if connection is not None:
             self._open_received(message)

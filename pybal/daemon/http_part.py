@@ -29,7 +29,7 @@ from pybal.instrumentation.view import StatusView
 from pybal.model import IPAddress
 from pybal.net.descriptor_reserve import DescriptorReserve
 from pybal.overrides.acknowledgement import Acknowledgement, AlertKey
-from pybal.runtime.clock import DelayedCall
+from pybal.runtime.clock import DelayedCall, cancel
 from pybal.runtime.stopping import end_each, end_in_turn, ending
 from pybal.runtime.threads import NoThreadError
 from pybal.runtime.time_slices import TimeSlices
@@ -230,8 +230,7 @@ class HTTPPart:
     async def stop(self) -> None:
         """Close everything. Idempotent."""
         self._stopped = True
-        if self._begins is not None and self._begins.active():
-            self._begins.cancel()
+        cancel(self._begins)
         end_each(self._log, self._watch.stop)
         if self._answers is not None:
             end_each(self._log, self._answers.stop)

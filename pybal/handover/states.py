@@ -22,7 +22,7 @@ from pybal.handover.table import (
     encode_slot,
     slot_at,
 )
-from pybal.runtime.clock import Clock, DelayedCall
+from pybal.runtime.clock import Clock, DelayedCall, cancel
 
 _READ_SLOTS = 256
 _ALIVE_EVERY_S = 1.0
@@ -104,8 +104,7 @@ class StateTable:
 
     def close(self) -> None:
         """Idempotent. The memory stays while somebody else has it."""
-        if self._alive is not None and self._alive.active():
-            self._alive.cancel()
+        cancel(self._alive)
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)

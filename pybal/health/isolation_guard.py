@@ -28,7 +28,7 @@ from pybal.health.isolation import (
 from pybal.health.stalls import StallMeter
 from pybal.model import HealthReport, IPAddress, IsolationSnapshot
 from pybal.net.port import Channel, Network, TCPEvents
-from pybal.runtime.clock import Clock, DelayedCall
+from pybal.runtime.clock import Clock, DelayedCall, cancel
 from pybal.runtime.naming import counted
 from pybal.runtime.storm_log import StormLog
 from pybal.runtime.time_slices import SLICE_S
@@ -360,8 +360,7 @@ class _ProbeRound:
 
     def stop(self) -> None:
         for timer in self._timers:
-            if timer.active():
-                timer.cancel()
+            cancel(timer)
         self._timers.clear()
         self._to_ask.clear()
         for channel in self._open.values():

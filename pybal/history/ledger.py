@@ -15,7 +15,7 @@ from pybal.history.incidents import REMEMBERED, Concern, Incident, Incidents, Su
 from pybal.history.query import EventPage, EventQuery, page
 from pybal.history.ring import Ring
 from pybal.history.snapshot import DiskSnapshot, HistorySnapshot
-from pybal.runtime.clock import Clock, DelayedCall
+from pybal.runtime.clock import Clock, DelayedCall, cancel
 from pybal.runtime.naming import counted
 from pybal.runtime.time_slices import TimeSlices
 from pybal.runtime.turn_clock import lately
@@ -209,8 +209,7 @@ class Ledger:
 
     def flush(self) -> None:
         """Have all that is noted written."""
-        if self._flushing is not None and self._flushing.active():
-            self._flushing.cancel()
+        cancel(self._flushing)
         self._flushing = None
         incidents = self._incidents
         if self._disk is not None and (self._fresh or incidents.have_changed):

@@ -9,6 +9,7 @@ from typing import Any
 from pybal.errors import describe_os_error, is_local_fault
 from pybal.model import IPAddress
 from pybal.net.port import Channel, Network, TCPEvents
+from pybal.runtime.clock import cancel
 
 STAGGER_S = 0.25
 """An address that has not answered for so long is tried on beside the next one (RFC 8305)."""
@@ -101,10 +102,8 @@ class Connecting:
             channel.close()
 
     def _stop_waiting(self) -> None:
-        if self._next is not None:
-            if self._next.active():
-                self._next.cancel()
-            self._next = None
+        cancel(self._next)
+        self._next = None
 
     def _give_up(self) -> None:
         errors = self._errors

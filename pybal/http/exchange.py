@@ -24,6 +24,7 @@ from pybal.model import IPAddress
 from pybal.net.addresses import endpoint
 from pybal.net.port import Channel, Network, TCPEvents
 from pybal.net.url_text import without_secrets
+from pybal.runtime.clock import cancel
 
 
 class Exchange:
@@ -210,9 +211,8 @@ class Exchange:
         """Close everything; who waits for the answer, if somebody still does."""
         answer, self._answer = self._answer, None
         # One that is over would keep us, and we it.
-        deadline, self._deadline = self._deadline, None
-        if deadline is not None and deadline.active():
-            deadline.cancel()
+        cancel(self._deadline)
+        self._deadline = None
         looking_up, self._looking_up = self._looking_up, None
         if looking_up is not None:
             looking_up.cancel()

@@ -15,6 +15,7 @@ from pybal.instrumentation.service_alerts import service_alerts
 from pybal.instrumentation.view import StatusView
 from pybal.model import Alert, ServiceSnapshot
 from pybal.overrides.acknowledgement import Acknowledgement, AlertKey
+from pybal.runtime.clock import cancel
 from pybal.runtime.pieces import PIECE
 from pybal.runtime.time_slices import TimeSlices
 
@@ -85,8 +86,7 @@ class AlertWatch:
         """Look no more. Idempotent."""
         self._running = False
         for call in self._calls:
-            if call.active():
-                call.cancel()
+            cancel(call)
         self._calls = []
 
     def dated(self) -> tuple[Dated, ...]:

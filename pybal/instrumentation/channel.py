@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, HTTPFactory
 from zope.interface import implementer
 
+from pybal.runtime.clock import cancel
 from pybal.runtime.naming import counted
 
 MAX_CONNECTIONS = 256
@@ -158,8 +159,7 @@ class BoundedChannel(_HTTPChannel):  # type: ignore[misc]  # as above
         self._deadline = self.callLater(HEAD_TIMEOUT_S, self.connections.give_up, self, why)
 
     def _forget_deadline(self) -> None:
-        if self._deadline is not None and self._deadline.active():
-            self._deadline.cancel()
+        cancel(self._deadline)
         self._deadline = None
 
 

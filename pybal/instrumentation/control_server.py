@@ -13,7 +13,7 @@ from pybal.instrumentation.socket_group import GroupIds
 from pybal.net.acceptor import Acceptor
 from pybal.net.listener import Listener
 from pybal.net.unix_socket import UNIXListener, what_is_at
-from pybal.runtime.clock import DelayedCall
+from pybal.runtime.clock import DelayedCall, cancel
 from pybal.runtime.stopping import end_in_turn
 
 LOOK_EVERY_S = 10.0
@@ -90,8 +90,7 @@ class ControlServer:
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        if self._looking is not None and self._looking.active():
-            self._looking.cancel()
+        cancel(self._looking)
         await end_in_turn(self._accepting.log, self._listener.stop, self._site.abort_all)
 
     def _listen(self) -> _Open:

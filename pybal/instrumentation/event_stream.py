@@ -20,6 +20,7 @@ from pybal.history.port import History
 from pybal.history.query import EventQuery
 from pybal.instrumentation.history_documents import event_document
 from pybal.instrumentation.server_sent_events import Subscriber, event
+from pybal.runtime.clock import cancel
 from pybal.runtime.time_slices import TimeSlices
 
 STREAM_TYPE = "text/event-stream"
@@ -77,8 +78,7 @@ class EventStreams:
             self._unsubscribe()
             self._unsubscribe = None
             self._rendered.clear()
-            if self._waking is not None and self._waking.active():
-                self._waking.cancel()
+            cancel(self._waking)
             self._waking = None
 
     def _happened(self, _: LedgerEvent) -> None:
@@ -201,8 +201,7 @@ class _Stream:
 
     def _ended(self, _: object) -> None:
         self._over = True
-        if self._heartbeat is not None and self._heartbeat.active():
-            self._heartbeat.cancel()
+        cancel(self._heartbeat)
         if self._reading is not None:
             self._reading.cancel()
         self._streams.over(self)

@@ -12,6 +12,7 @@ from twisted.web.http import Request
 from zope.interface import implementer
 
 from pybal.instrumentation.responses import Response
+from pybal.runtime.clock import cancel
 
 _LONGEST_ANSWER_S = 120
 """Who has not taken a large answer by then is cut off: dozens of megabytes wait for each."""
@@ -79,5 +80,4 @@ class _PieceByPiece:
         self._pieces.clear()
 
     def _over(self, _: object) -> None:
-        if self._deadline.active():
-            self._deadline.cancel()
+        cancel(self._deadline)

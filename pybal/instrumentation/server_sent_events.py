@@ -11,6 +11,8 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.web.http import Request
 from zope.interface import implementer
 
+from pybal.runtime.clock import cancel
+
 SLOWEST_S = 30
 """Who takes nothing for so long is cut off."""
 
@@ -69,7 +71,7 @@ class Subscriber:
         """It can again."""
         if not self.ready and not self._gone:
             self.ready = True
-            self._forget_deadline()
+            cancel(self._deadline)
             self._on_ready(self)
 
     def stopProducing(self) -> None:  # noqa: N802
@@ -77,16 +79,12 @@ class Subscriber:
 
     def _over(self, _: object) -> None:
         self._gone, self.ready = True, False
-        self._forget_deadline()
+        cancel(self._deadline)
         self._on_over(self)
 
     def _too_slow(self) -> None:
         self._on_slow()
         self.cut_off()
-
-    def _forget_deadline(self) -> None:
-        if self._deadline is not None and self._deadline.active():
-            self._deadline.cancel()
 
 
 def end_if_unreachable(request: Request) -> None:

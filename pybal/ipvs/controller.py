@@ -20,7 +20,7 @@ from pybal.ipvs.quick_look import QuickLook
 from pybal.ipvs.settings import IPVSSettings
 from pybal.ipvs.snapshot import IPVSSnapshot, MissingSnapshot
 from pybal.ipvs.statistics import StatisticsReader
-from pybal.runtime.clock import Clock, DelayedCall
+from pybal.runtime.clock import Clock, DelayedCall, cancel
 from pybal.runtime.naming import counted
 from pybal.runtime.stopping import end_each
 from pybal.runtime.threads import InThread
@@ -91,8 +91,7 @@ class IPVSController:
 
     def stop(self) -> None:
         """Leave the kernel as it is. Idempotent."""
-        if self._audit is not None and self._audit.active():
-            self._audit.cancel()
+        cancel(self._audit)
         end_each(self._log, self._quick_look.stop, self._drainer.stop, self._statistics.stop)
         left = self._manager.stop()
         if left:
@@ -105,8 +104,7 @@ class IPVSController:
         """Go over to other settings; the services stay as they are."""
         before, self._settings = self._settings, settings
         if settings.audit_interval_s != before.audit_interval_s:
-            if self._audit is not None and self._audit.active():
-                self._audit.cancel()
+            cancel(self._audit)
             self._quick_look.stop()
             self._audit_later()
         self._manager.reconfigure(settings.cleanup, audited=settings.audit_interval_s > 0)

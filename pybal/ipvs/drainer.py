@@ -15,7 +15,7 @@ from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.model import ServiceEntry, ServiceKey, Table
 from pybal.ipvs.slices import SlicedWork, Slices
 from pybal.ipvs.snapshot import DrainSnapshot
-from pybal.runtime.clock import Clock, DelayedCall
+from pybal.runtime.clock import Clock, DelayedCall, cancel
 from pybal.runtime.naming import counted
 
 SERVERS_COUNTED_PER_TURN = 100
@@ -92,8 +92,7 @@ class Drainer:
     def stop(self) -> None:
         """Stop counting; what drains stays in the kernel with weight 0. Idempotent."""
         self._stopped = True
-        if self._call is not None and self._call.active():
-            self._call.cancel()
+        cancel(self._call)
 
     def snapshot(self) -> tuple[DrainSnapshot, ...]:
         """What drains."""

@@ -23,7 +23,7 @@ from pybal.ipvs.operations import (
 )
 from pybal.ipvs.outstanding import Outstanding
 from pybal.ipvs.snapshot import MissingSnapshot
-from pybal.runtime.clock import DelayedCall
+from pybal.runtime.clock import DelayedCall, cancel
 from pybal.runtime.naming import counted
 
 _ERRORS_LOGGED = 5
@@ -96,8 +96,7 @@ class Managed:
 
     def no_retry(self) -> None:
         """Whatever is to be done is done otherwise."""
-        if self.retry is not None and self.retry.active():
-            self.retry.cancel()
+        cancel(self.retry)
         self.retry = None
 
     def want(self, entry: ServiceEntry | None) -> None:

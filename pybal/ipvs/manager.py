@@ -46,7 +46,7 @@ from pybal.ipvs.snapshot import IPVSSnapshot, KernelErrorSnapshot, MissingSnapsh
 from pybal.ipvs.unmanaged import UnmanagedServices, standing_unmanaged
 from pybal.ipvs.work_queue import WorkQueue
 from pybal.runtime.backoff import doubling_s
-from pybal.runtime.clock import Clock, DelayedCall
+from pybal.runtime.clock import Clock, DelayedCall, cancel
 
 # What one turn of the reactor may do: some milliseconds (bench/ipvs_load.py).
 SERVERS_READ_PER_TURN = 200
@@ -130,8 +130,7 @@ class IPVSManager:
         self._audits.drop()
         for managed in self._managed.values():
             managed.no_retry()
-        if self._turn is not None and self._turn.active():
-            self._turn.cancel()
+        cancel(self._turn)
         self._kernel.close()
         return len(self._to_change)
 

@@ -12,7 +12,7 @@ from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.model import ServiceKey
 from pybal.ipvs.slices import SlicedWork, Slices
 from pybal.ipvs.snapshot import ServiceStatistics
-from pybal.runtime.clock import DelayedCall, Timer
+from pybal.runtime.clock import DelayedCall, Timer, cancel
 
 MAX_AGE_S = 5.0
 SERVERS_READ_PER_TURN = 100
@@ -52,8 +52,7 @@ class StatisticsReader:
 
     def stop(self) -> None:
         """End the reading; who waits gets what there is. Idempotent."""
-        if self._call is not None and self._call.active():
-            self._call.cancel()
+        cancel(self._call)
         self._tell()
 
     def _later(self, work: SlicedWork[tuple[ServiceStatistics, ...]]) -> None:

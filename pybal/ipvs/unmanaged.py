@@ -11,7 +11,7 @@ from pybal.ipvs.model import ServiceEntry, ServiceKey
 from pybal.ipvs.ownership import Owner
 from pybal.ipvs.settings import Cleanup
 from pybal.ipvs.slices import Slices
-from pybal.runtime.clock import DelayedCall, Timer
+from pybal.runtime.clock import DelayedCall, Timer, cancel
 from pybal.runtime.naming import counted
 
 _PIECE = 100
@@ -83,8 +83,7 @@ class UnmanagedServices:
     def stop(self) -> None:
         """Remove nothing more. Idempotent."""
         for call in self._calls:
-            if call.active():
-                call.cancel()
+            cancel(call)
         self.begun = False
 
     def reconfigure(self, cleanup: Cleanup) -> None:

@@ -17,6 +17,7 @@ from pybal.monitors.base import ReportReceiver
 from pybal.monitors.looping import CheckOutcome, LoopingMonitor
 from pybal.monitors.target import MonitorPorts, Target
 from pybal.net.port import Channel, UDPEvents
+from pybal.runtime.clock import cancel
 
 T = TypeVar("T")
 
@@ -82,8 +83,7 @@ class AskingMonitor(LoopingMonitor):
                 raise
             answer = CheckOutcome(False, describe_os_error(error))
         finally:
-            if timeout.active():
-                timeout.cancel()
+            cancel(timeout)
         duration_s = max(0.0, self._elapsed_s())
         self._durations_s["successful" if answer.up else "failed"] = duration_s
         return CheckOutcome(
@@ -135,8 +135,7 @@ class AskingMonitor(LoopingMonitor):
             send()
             return await answered
         finally:
-            if again is not None and again.active():
-                again.cancel()
+            cancel(again)
             channel.close()
 
     def _connect_udp(self, events: UDPEvents) -> Channel:

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from pybal.config.settings import MonitorSettings
 from pybal.monitors.base import MISTAKES, Monitor, ReportReceiver
 from pybal.monitors.target import MonitorPorts, Target
+from pybal.runtime.clock import cancel
 from pybal.runtime.coalescing import coalesced
 
 
@@ -136,9 +137,8 @@ class LoopingMonitor(Monitor):
             self._limit = self._reactor.callLater(max(0.0, left_s), self._overdue)
 
     def _end_limit(self) -> None:
-        limit, self._limit = self._limit, None
-        if limit is not None and limit.active():
-            limit.cancel()
+        cancel(self._limit)
+        self._limit = None
 
     def _overdue(self) -> None:
         self._limit = self._reactor.callLater(self._interval_s, self._overdue)

@@ -14,6 +14,7 @@ from pybal.handover.format import HandoverError
 from pybal.handover.states import StateTable, by_age, read_states
 from pybal.handover.store import DescriptorStore
 from pybal.monitors.former import Former, decode_former, encode_former
+from pybal.runtime.clock import cancel
 from pybal.runtime.threads import OwnThread, close_in
 
 TABLE, BAG = "monitors.", "connections."
@@ -217,9 +218,7 @@ class MonitorMemory:
                 connection.shutdown(socket.SHUT_RDWR)
 
     def _put(self) -> None:
-        call = self._calls.pop("put", None)
-        if call is not None and call.active():
-            call.cancel()
+        cancel(self._calls.pop("put", None))
         bag, numbers, self._new = self._bag, self._new, []
         if bag is None or self._store is None:
             return
@@ -283,5 +282,4 @@ class MonitorMemory:
             bag.close()
         calls, self._calls = self._calls, {}
         for call in calls.values():
-            if call.active():
-                call.cancel()
+            cancel(call)

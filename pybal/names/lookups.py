@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 
 from pybal.errors import ResolutionError
 from pybal.names.parsing import Addresses
+from pybal.runtime.clock import cancel
 
 LOOKUP_TIMEOUT_S = 5.0
 SLOW_AFTER_S = 0.25
@@ -122,8 +123,7 @@ class LookUps:
         if look_up.lane is not None:
             look_up.lane.under_way -= 1
             look_up.lane = None
-        if look_up.timer is not None and look_up.timer.active():
-            look_up.timer.cancel()
+        cancel(look_up.timer)
         look_up.is_slow = self._clock.seconds() - look_up.began_at >= SLOW_AFTER_S
         if look_up.is_put_off:
             look_up.is_put_off = False

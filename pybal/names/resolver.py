@@ -22,6 +22,7 @@ from pybal.names.lookups import LookUp, LookUps, NamesClient
 from pybal.names.parsing import Addresses, normal_name, usable
 from pybal.net.addresses import parse_address
 from pybal.runtime.backoff import doubling_s
+from pybal.runtime.clock import cancel
 from pybal.runtime.coalescing import coalesced
 from pybal.runtime.naming import named
 
@@ -220,8 +221,7 @@ class _OneLookUp:
             self.result.errback(ResolutionError(f"{last.host} has no address: {last.why}"))
 
     def _end(self) -> None:
-        if self._limit.active():
-            self._limit.cancel()
+        cancel(self._limit)
         for watch in self._watches:
             watch.stop()
 
@@ -302,15 +302,11 @@ class _Name:
         """This one has stopped."""
         self._watches.pop(watch, None)
         if not self._watches:
-            self._cancel_refresh()
-
-    def _cancel_refresh(self) -> None:
-        if self._refresh is not None and self._refresh.active():
-            self._refresh.cancel()
+            cancel(self._refresh)
 
     def _ask(self) -> None:
         # It may be due and not have come yet; two would go on side by side for ever.
-        self._cancel_refresh()
+        cancel(self._refresh)
         self._asking = True
         self._lookups.ask(self._lookup)
 

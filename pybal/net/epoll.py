@@ -25,7 +25,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from pybal.runtime.clock import DelayedCall
+from pybal.runtime.clock import DelayedCall, cancel
 from pybal.runtime.turn_clock import lately
 
 READABLE = select.EPOLLIN
@@ -252,8 +252,7 @@ class EpollSet:
         self._others.clear()
         closing, self._closing = self._closing, None
         for call in (next_turn, closing):
-            if call is not None and call.active():
-                call.cancel()
+            cancel(call)
         if epoll is not None:
             epoll.close()
         while self.close_some():

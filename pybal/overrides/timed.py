@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable
 from typing import Generic, TypeVar
 
-from pybal.runtime.clock import Clock, DelayedCall
+from pybal.runtime.clock import Clock, DelayedCall, cancel
 
 K = TypeVar("K", bound=Hashable)
 
@@ -47,8 +47,7 @@ class TimedEntries(Generic[K]):
         self._call = self._clock.callLater(max(0.0, at_s - self._clock.seconds()), self._look)
 
     def _cancel(self) -> None:
-        if self._call is not None and self._call.active():
-            self._call.cancel()
+        cancel(self._call)
         self._call = None
 
     def _look(self) -> None:

@@ -14,6 +14,7 @@ from pybal.page.composer import Composer
 from pybal.page.counted_slices import CountedSlices
 from pybal.page.piece import Page
 from pybal.page.topic import Compose, Topic
+from pybal.runtime.clock import cancel
 from pybal.runtime.time_slices import TimeSlices
 
 INTERVAL_S = 1.0
@@ -98,8 +99,7 @@ class Live:
     def stop(self) -> None:
         """Make no page anew any more. Idempotent."""
         self._stopped = True
-        if self._call is not None and self._call.active():
-            self._call.cancel()
+        cancel(self._call)
 
     def _new_topic(self, service: str | None) -> Topic:
         self._made += 1

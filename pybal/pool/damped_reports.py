@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from pybal.health.isolation_guard import ReportDelivery
 from pybal.model import HealthReport, HoldDown, ServerSnapshot, ServiceSnapshot
 from pybal.pool.flap_damping import WINDOW_S, Flaps
-from pybal.runtime.clock import Clock, DelayedCall
+from pybal.runtime.clock import Clock, DelayedCall, cancel
 from pybal.runtime.turn_clock import lately
 
 LOOK_AGAIN_S = 1.0
@@ -231,6 +231,5 @@ class DampedReports:
             self._held.pop(host, None)
 
     def _cancel(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None and timer.active():
-            timer.cancel()
+        cancel(self._timer)
+        self._timer = None

@@ -26,7 +26,7 @@ from pybal.pool.list_restart import UnprovenServers, begun, left_behind
 from pybal.pool.log_lines import guard_line
 from pybal.pool.member import Member
 from pybal.pool.pool_state import PoolState
-from pybal.runtime.clock import Clock, DelayedCall
+from pybal.runtime.clock import Clock, DelayedCall, cancel
 from pybal.runtime.pieces import Pieces, in_one_go, piecewise
 
 _Outcome = tuple[ListGuard, tuple[GuardNotice, ...]]
@@ -143,11 +143,7 @@ class GuardedList:
     def stop(self) -> None:
         """Wake nobody any more. Idempotent."""
         self._stopped = True
-        self._cancel()
-
-    def _cancel(self) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
+        cancel(self._timer)
 
     def kept(self) -> tuple[KeptSnapshot, ...]:
         """The changes that are kept, held or waiting."""
@@ -163,7 +159,7 @@ class GuardedList:
             level, text = guard_line(notice, self.name, guard.rules.hold_s)
             self._log.emit(LogLevel.levelWithName(level), "{text}", text=text)
             self._told(self.name, notice)
-        self._cancel()
+        cancel(self._timer)
         wakes_at = guard.wakes_at
         if wakes_at is not None and not self._stopped:
             delay_s = max(0.0, wakes_at - self._clock.seconds())

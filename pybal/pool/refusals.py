@@ -10,7 +10,7 @@ from pybal.pool.address_warnings import AddressWarnings
 from pybal.pool.desired import destination_key
 from pybal.pool.events import AddressRefused
 from pybal.pool.pool_state import PoolState
-from pybal.runtime.clock import Clock, DelayedCall
+from pybal.runtime.clock import Clock, DelayedCall, cancel
 
 REFUSED_FOR_S = 300.0
 """So long a server whose address the kernel refuses is not offered to it again."""
@@ -45,8 +45,7 @@ class Refusals:
     def stop(self) -> None:
         """Ask no more. Idempotent."""
         self._stopped = True
-        if self._ask_again is not None and self._ask_again.active():
-            self._ask_again.cancel()
+        cancel(self._ask_again)
 
     def _ask(self) -> None:
         for host, member in self._state().members.items():

@@ -28,7 +28,7 @@ from pybal.reload.running import (
     reloaded,
     why_cut_off,
 )
-from pybal.runtime.clock import DelayedCall
+from pybal.runtime.clock import DelayedCall, cancel
 from pybal.runtime.naming import counted
 from pybal.runtime.threads import InThread
 from pybal.state.files import read_regular_file
@@ -120,8 +120,7 @@ class Reloader:
     def stop(self) -> None:
         """Idempotent. Whoever waits for a reload is told that it was cut short."""
         self._stopped = True
-        if self._looking is not None and self._looking.active():
-            self._looking.cancel()
+        cancel(self._looking)
         if self._reloading is not None:
             self._reloading.cancel()
         self._answer(self._next, self._cut_short())

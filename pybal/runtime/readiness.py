@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from pybal.runtime.clock import Clock, DelayedCall
+from pybal.runtime.clock import Clock, DelayedCall, cancel
 from pybal.runtime.naming import named
 
 READY_WAIT_S = 60.0
@@ -61,8 +61,7 @@ class Readiness:
     def stop(self) -> None:
         """Idempotent."""
         for call in self._calls.values():
-            if call.active():
-                call.cancel()
+            cancel(call)
 
     def _look(self) -> None:
         missing = () if self.is_ready else tuple(self._missing())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pybal.runtime.backoff import doubling_s
-from pybal.runtime.clock import DelayedCall, Timer
+from pybal.runtime.clock import DelayedCall, Timer, cancel
 
 
 class Retry:
@@ -35,6 +35,5 @@ class Retry:
 
     def cancel(self) -> None:
         """Do not try again by itself. Idempotent."""
-        if self._next is not None and self._next.active():
-            self._next.cancel()
+        cancel(self._next)
         self._next = None

@@ -16,6 +16,7 @@ from pybal.config.pool_list import PoolList
 from pybal.errors import SourceError
 from pybal.kept_change import ListPast
 from pybal.model import ServerSpec, SourceList, SourceSnapshot
+from pybal.runtime.clock import cancel
 from pybal.runtime.naming import counted, duration, named, quoted
 from pybal.sources.list_cache import CachedList, ListCache
 from pybal.sources.ports import Publish
@@ -117,7 +118,7 @@ class LastGoodList:
     def stop(self) -> None:
         """Publish and log nothing any more. Idempotent."""
         self._stopped = True
-        self._end_grace()
+        cancel(self._grace)
         if self._cache is not None:
             self._cache.stop()
 
@@ -212,7 +213,7 @@ class LastGoodList:
         return self._last_run.servers
 
     def _good(self, began_at: float) -> None:
-        self._end_grace()
+        cancel(self._grace)
         if self._failing_since is not None:
             self._origin.log.info(
                 "{what} is good again after {seconds:.0f} s",
@@ -258,7 +259,7 @@ class LastGoodList:
 
     def _fall_back(self) -> None:
         """Only if no list is in force: use the one that was, or that the last run left behind."""
-        self._end_grace()
+        cancel(self._grace)
         if self._servers:
             return
         if self._goes_on_with:
@@ -321,7 +322,3 @@ class LastGoodList:
                 what=self._origin.what,
                 more=counted(len(new) - _MAX_LOGGED, "more problem"),
             )
-
-    def _end_grace(self) -> None:
-        if self._grace is not None and self._grace.active():
-            self._grace.cancel()

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from pybal.errors import SourceError
+from pybal.runtime.clock import cancel
 from pybal.runtime.threads import NoThreadError, OwnThread, in_own_thread
 from pybal.state.mounts import is_below, remote_mounts
 
@@ -90,8 +91,7 @@ class BoundedAccess:
 
     def _worked(self, outcome: Any, path: Path, done: Deferred[Any]) -> None:
         deadline = self._deadlines.pop(path)
-        if deadline.active():
-            deadline.cancel()
+        cancel(deadline)
         if isinstance(outcome, Failure) and outcome.check(NoThreadError):
             self._give_up(path, done, f"no thread can look at it: {outcome.value}")
             return

@@ -23,6 +23,7 @@ from pybal.bgp.bfd.packet import (
 from pybal.bgp.bfd.session import BFDSession, Outcome, adopt, receive, rest, shut, start, tick
 from pybal.bgp.settings import BFDSettings
 from pybal.model import IPAddress
+from pybal.runtime.clock import cancel
 from pybal.runtime.stopping import end_each, ending
 from pybal.runtime.token_bucket import TokenBucket
 
@@ -214,8 +215,7 @@ class Detector:
         self._keep(kept(self.session, self._port, self._auth))
 
     def _disarm(self) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
+        cancel(self._timer)
         self._timer = None
 
     def _arm(self) -> None:
