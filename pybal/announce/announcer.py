@@ -211,10 +211,19 @@ class Announcer:
     # -- what happens ---------------------------------------------------------------------
 
     def service_stands(self, key: ServiceKey) -> None:
-        """The kernel holds the service with its first pool; later calls change nothing."""
+        """The kernel holds the service with its first pool, or again after a loss; other calls
+        change nothing."""
         service = self._by_key.get(key)
         if service is not None and not service.stands:
             service.stands = True
+            self._decide(service)
+
+    def service_lost(self, key: ServiceKey) -> None:
+        """The kernel holds the service, or any server of it, no longer, and does not take it back:
+        here clients would reach nobody. Until service_stands is called again."""
+        service = self._by_key.get(key)
+        if service is not None and service.stands:
+            service.stands = False
             self._decide(service)
 
     def servers_changed(self, name: str, health: Health) -> None:
@@ -306,6 +315,12 @@ class Announcer:
     def _say_why(self, service: _Announced) -> None:
         """The change itself is logged by the failover, for all services on the address."""
         health = service.health
+        if not service.stands:
+            self._log.error(
+                "[{service}] the kernel has lost it, and refuses it: no longer announced",
+                service=service.settings.name,
+            )
+            return
         if service.settings.bgp_withdraw_below is None or health is None:
             return
         emit = self._log.info if service.announced else self._log.error

@@ -195,6 +195,8 @@ class Daemon:
         self._ipvs.subscribe_drift(self._history.drifted)
         self._ports.memory.start()
         self._ipvs.subscribe(self._announcer.service_stands)
+        self._ipvs.subscribe_losses(self._history.lost)
+        self._ipvs.subscribe_losses(self._announcer.service_lost)
         self._ipvs.subscribe_refusals(self._servers_refused)
         renames = self._service_names.start(self._settings.services)
         rename_lists(kept_in(self._settings), renames, self._service_names.kept)

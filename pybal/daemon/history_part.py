@@ -179,6 +179,10 @@ class HistoryPart:
         text = f"The kernel refuses servers of {{name}}: {named(refused, _NAMED, '; ')}"
         self._kernel(key, text, {"answer": "refused", "servers": refused})
 
+    def lost(self, key: ServiceKey) -> None:
+        """What stood of a service is gone, and the kernel does not take it back."""
+        self._kernel(key, "The kernel has lost {name}, and refuses it", {"answer": "lost"})
+
     def drifted(self, key: ServiceKey, words: str) -> None:
         """Others have changed a service in the kernel; it is repaired."""
         inputs = {"answer": "drift", "differences": words}

@@ -11,18 +11,23 @@ from pybal.ipvs.snapshot import AuditSnapshot
 
 
 class Audits:
-    """One at a time. `now()` is Unix seconds; `others_follow`: without audits drift is over when it
-    is repaired."""
+    """One at a time. `now()` is Unix seconds; `told` hears what others have done to a service, in
+    words; `others_follow`: without audits drift is over when it is repaired."""
 
-    def __init__(self, now: Callable[[], float], *, others_follow: bool) -> None:
+    def __init__(
+        self,
+        now: Callable[[], float],
+        told: Callable[[ServiceKey, str], None],
+        *,
+        others_follow: bool,
+    ) -> None:
         self._now = now
+        self._told = told
         self._others_follow = others_follow
         self._drift = DriftBook()
         self._listing: SlicedWork[None] | None = None
         self._total = 0
         self._finished_at: float | None = None
-        self.told: Callable[[ServiceKey, str], None] = lambda *_: None
-        """Called with what others have done to a service, in words."""
 
     def reconfigure(self, *, others_follow: bool) -> None:
         """Whether there will be other audits."""
@@ -60,7 +65,7 @@ class Audits:
         """This is what others have done to a service; returns it in words."""
         self._drift.note(key, drift, self._now())
         words = self._drift.words(key)
-        self.told(key, words)
+        self._told(key, words)
         return words
 
     def repaired(self, key: ServiceKey, changes: int) -> None:

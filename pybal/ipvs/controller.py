@@ -132,16 +132,20 @@ class IPVSController:
         self._manager.withdraw(key)
 
     def subscribe(self, callback: Callable[[ServiceKey], None]) -> None:
-        """See IPVSManager."""
-        self._manager.subscribe(callback)
+        """Have `callback` called when a service first stands, and after each later change."""
+        self._manager.news.add(callback)
 
     def subscribe_refusals(self, callback: RefusedServers) -> None:
         """Have `callback` told of servers whose addresses the kernel refuses."""
         self._manager.refusals.add(callback)
 
+    def subscribe_losses(self, callback: Callable[[ServiceKey], None]) -> None:
+        """Have `callback` told of services that stood, and that the kernel does not take back."""
+        self._manager.losses.add(callback)
+
     def subscribe_drift(self, callback: Callable[[ServiceKey, str], None]) -> None:
-        """See IPVSManager."""
-        self._manager.subscribe_drift(callback)
+        """Have `callback` told what others have done to a service, in words."""
+        self._manager.drift.add(callback)
 
     def refresh(self) -> Deferred[None]:
         """Refresh the statistics for the next snapshot. Fires when that is done; never fails."""

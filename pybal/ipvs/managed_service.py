@@ -28,6 +28,9 @@ from pybal.runtime.naming import counted
 
 _ERRORS_LOGGED = 5
 
+LOST_AFTER_S = 1.0
+"""A refusal of a mere moment withdraws no route."""
+
 _SUMMARY = {
     AddService: "service added",
     EditService: "service changed",
@@ -75,12 +78,13 @@ class Staleness(IntEnum):
 
 @dataclass(slots=True)
 class Managed:
-    """One service. `wanted` None: it is to go. `outstanding`: what is left to
-    be done, None if that is not known. `stands`: the wanted state has been in the kernel once.
-    `unrecorded`: it is not added before it is on record. `refused_for_good`: among the steps done
-    were some that the kernel will not take, and that leave the service standing. `looked`: it was
-    read at once for a refusal, which may help only the first time. `refusal`: what the kernel said
-    when it last refused something of it."""
+    """One service. `wanted` None: it is to go. `outstanding`: what is left to be done, None if that
+    is not known. `stands`: the wanted state has been in the kernel, and was not lost since;
+    `unserved_since_s`: since when, by what the kernel refuses, it may be lost. `unrecorded`: it is
+    not added before it is on record. `refused_for_good`: among the steps done were some that the
+    kernel will not take, and that leave the service standing. `looked`: it was read at once for a
+    refusal, which may help only the first time. `refusal`: what the kernel said when it last
+    refused something of it."""
 
     wanted: ServiceEntry | None
     outstanding: Outstanding | None = None
@@ -91,6 +95,7 @@ class Managed:
     looked: bool = False
     refusal: str = ""
     failures: int = 0
+    unserved_since_s: float | None = None
     retry: DelayedCall | None = None
     changes: Counter[type] = field(default_factory=Counter)
 
@@ -98,6 +103,11 @@ class Managed:
         """Whatever is to be done is done otherwise."""
         cancel(self.retry)
         self.retry = None
+
+    def succeed(self) -> None:
+        """The kernel holds what is wanted."""
+        self.no_retry()
+        self.failures, self.unserved_since_s, self.refusal = 0, None, ""
 
     def want(self, entry: ServiceEntry | None) -> None:
         """From now on it should be this."""
@@ -109,6 +119,23 @@ class Managed:
     def is_done(self) -> bool:
         """Whether the last steps were those to what is wanted now."""
         return self.outstanding is not None and self.outstanding.compared is self.wanted
+
+    def may_stand(self, known: ServiceEntry | None) -> bool:
+        """Whether the kernel, which holds this, forwards to anyone who is wanted."""
+        wanted = self.wanted is not None and self.wanted.destinations
+        return known is not None and bool(known.destinations or not wanted)
+
+    def lose(self, known: ServiceEntry | None, now_s: float) -> bool:
+        """The kernel, which holds this, has refused what is wanted. Whether what stood is lost now:
+        the kernel has forwarded to nobody for LOST_AFTER_S, whatever was tried."""
+        if self.may_stand(known):
+            self.unserved_since_s = None
+        elif self.unserved_since_s is None:
+            self.unserved_since_s = now_s
+        elif self.stands and now_s - self.unserved_since_s >= LOST_AFTER_S:
+            self.stands = False
+            return True
+        return False
 
     def mark_stale(self, staleness: Staleness) -> None:
         """What is known of it does not hold."""

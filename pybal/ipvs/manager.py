@@ -87,10 +87,14 @@ class IPVSManager:
         self._turn: DelayedCall | None = None
         self._operations_per_turn = operations_per_turn
         self._running = False
-        self._subscribers = Subscribers(self._log)
+        self.news = Subscribers(self._log)
+        """Are told when a published state first stands, even if servers that the kernel refuses are
+        missing, and after each later change; not when withdrawn."""
         self.refusals = Subscribers(self._log)
         """Are told, as RefusedServers, of servers that the kernel never takes."""
-        self._audits = Audits(now, others_follow=audited)
+        self.losses = Subscribers(self._log)  # of what stood, and the kernel does not take back
+        self.drift = Subscribers(self._log)  # told, in words, what others have done to a service
+        self._audits = Audits(now, self.drift.tell, others_follow=audited)
         self._changes_total = 0
         self._errors_total = 0
         self._last_error: KernelErrorSnapshot | None = None
@@ -161,7 +165,7 @@ class IPVSManager:
         self._wake(key)
 
     def stands(self, key: ServiceKey) -> bool:
-        """Whether a published state of the service has been in the kernel once."""
+        """Whether a published state of the service has been in the kernel, and was not lost."""
         return key in self._managed and self._managed[key].stands
 
     def reconfigure(self, cleanup: Cleanup, *, audited: bool) -> None:
@@ -181,15 +185,6 @@ class IPVSManager:
         for key in keys:
             if key in self._managed and self._managed[key].unrecorded:
                 self._wake(key)
-
-    def subscribe(self, callback: Callable[[ServiceKey], None]) -> None:
-        """Have `callback` called when a published state first stands in the kernel, even if servers
-        that the kernel refuses are missing, and after each later change; not when withdrawn."""
-        self._subscribers.add(callback)
-
-    def subscribe_drift(self, callback: Callable[[ServiceKey, str], None]) -> None:
-        """Have `callback` told what others have done to a service, in words."""
-        self._audits.told = callback
 
     def snapshot(self) -> IPVSSnapshot:
         """The published services as they stand in the kernel."""
@@ -342,6 +337,8 @@ class IPVSManager:
             self._to_change.add(key, urgent=entry is not None)
         managed.outstanding = None
         managed.staleness = Staleness.NONE
+        if entry is None and key in self._known:
+            managed.failures = 0  # Refusals of a server must not delay the return of the whole.
         if drift:
             self._known.learn(key, entry)
 
@@ -360,9 +357,7 @@ class IPVSManager:
         if managed.wanted is not None:
             # It is equal. As the very same object it is cheap to compare with what follows.
             self._known.learn(key, managed.wanted)
-        managed.no_retry()
-        managed.failures = 0
-        managed.refusal = ""
+        managed.succeed()
         self._done(key, stands=True)
         if managed.wanted is None:
             self._leave(key)
@@ -372,8 +367,12 @@ class IPVSManager:
         """A bad address, or a scheduler without its module where another balances, keeps no service
         from being announced. What the kernel holds is known: all but that was acknowledged."""
         self._retry_later(key, Staleness.NONE)
-        wanted, stand = self._managed[key].wanted, self._known.servers(key)
-        self._done(key, stands=stand > 0 or not (wanted and wanted.destinations))
+        self._may_be_lost(key)
+        self._done(key, stands=self._managed[key].may_stand(self._known.get(key)))
+
+    def _may_be_lost(self, key: ServiceKey) -> None:
+        if self._managed[key].lose(self._known.get(key), self._clock.seconds()):
+            self.losses.tell(key)
 
     def _done(self, key: ServiceKey, *, stands: bool) -> None:
         """All that can be done for now."""
@@ -387,7 +386,7 @@ class IPVSManager:
         managed.stands = managed.stands or stands
         if managed.wanted is not None and news and managed.stands:
             self._unmanaged.stands(key)
-            self._subscribers.tell(key)
+            self.news.tell(key)
 
     def _fail(self, key: ServiceKey, results: Sequence[OperationResult], *, complete: bool) -> None:
         """The kernel has refused something: read the service again, at once if its table is not
@@ -402,6 +401,7 @@ class IPVSManager:
         if not any(is_drift(result.operation, error.errno) for result, error in refused):
             if not leave_it_standing(refused):
                 self._retry_later(key)
+                self._may_be_lost(key)
             elif complete:
                 self._stand_but_for_refusals(key)
             else:

@@ -74,6 +74,9 @@ class Bench:
     def stands(self, service: ServiceSettings) -> None:
         self.announcer.service_stands(service_key(service))
 
+    def lost(self, service: ServiceSettings) -> None:
+        self.announcer.service_lost(service_key(service))
+
     def health(self, enabled: int, up: int, confirmed: int | None = None) -> None:
         found = Health(enabled, up, up if confirmed is None else confirmed)
         self.announcer.servers_changed(CAREFUL.name, found)

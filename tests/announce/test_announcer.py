@@ -216,3 +216,15 @@ def test_an_aggregate_goes_with_the_address_or_instead_of_it() -> None:
     bench.stands(only)
     wishes = {name: wish for name, (wish,) in bench.failover.announced.items()}
     assert [(w.aggregate, w.host) for w in wishes.values()] == [(prefix, True), (prefix, False)]
+
+
+def test_a_service_that_the_kernel_has_lost_is_withdrawn_until_it_stands_again() -> None:
+    bench = Bench(WEB, DNS)
+    bench.stands(WEB)
+    bench.stands(DNS)
+    bench.lost(WEB)
+    bench.lost(WEB)
+    bench.lost(replace(WEB, port=81))
+    assert bench.announced == {DNS.name}
+    bench.stands(WEB)
+    assert bench.announced == {WEB.name, DNS.name}

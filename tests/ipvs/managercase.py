@@ -47,7 +47,7 @@ class ManagerTestCase(SynchronousTestCase):
 
     def manage(self, kernel: Kernel, dry_run: bool = False) -> None:
         self.manager = IPVSManager(self.clock, kernel, lambda: NOW, dry_run=dry_run)
-        self.manager.subscribe(self.told.append)
+        self.manager.news.add(self.told.append)
         self.manager.start()
 
     def turn(self, count: int = 1) -> None:

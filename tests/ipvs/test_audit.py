@@ -9,6 +9,7 @@ import pytest
 from pybal.errors import KernelError
 from pybal.ipvs.audit import Audits
 from pybal.ipvs.drift import comparing
+from pybal.ipvs.model import ServiceKey
 from pybal.ipvs.slices import Slices
 from pybal.runtime.pieces import in_one_go
 from tests.ipvs.examples import WEB, pool
@@ -25,7 +26,7 @@ def listing(pieces: int = 2, error: KernelError | None = None) -> Slices[None]:
 
 
 def audits(*, others_follow: bool = True) -> Audits:
-    return Audits(lambda: NOW, others_follow=others_follow)
+    return Audits(lambda: NOW, lambda *_: None, others_follow=others_follow)
 
 
 def test_an_audit_is_over_once_all_is_listed_and_read() -> None:
@@ -77,8 +78,8 @@ def test_an_audit_that_is_dropped_is_not_finished() -> None:
 
 
 def test_drift_is_told_and_stays_to_be_seen_until_it_is_over() -> None:
-    audit, told = audits(), []
-    audit.told = lambda key, words: told.append((key, words))
+    told: list[tuple[ServiceKey, str]] = []
+    audit = Audits(lambda: NOW, lambda key, words: told.append((key, words)), others_follow=True)
     assert audit.found(WEB, GONE) == "the service is gone"
     assert told == [(WEB, "the service is gone")]
     audit.repaired(WEB, 2)

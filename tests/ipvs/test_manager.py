@@ -228,8 +228,8 @@ class PublishTests(ManagerTestCase):
 
         self.start()
         told: list[ServiceKey] = []
-        self.manager.subscribe(fail)
-        self.manager.subscribe(told.append)
+        self.manager.news.add(fail)
+        self.manager.news.add(told.append)
         self.manager.publish(pool(WEB, 1))
         self.turn()
         assert told == [WEB]
@@ -240,7 +240,7 @@ class PublishTests(ManagerTestCase):
 
     def test_a_subscriber_may_publish(self) -> None:
         self.start()
-        self.manager.subscribe(lambda key: self.manager.publish(pool(DNS, 1)))
+        self.manager.news.add(lambda key: self.manager.publish(pool(DNS, 1)))
         self.manager.publish(pool(WEB, 1))
         self.turn(3)
         self.stands(pool(WEB, 1), pool(DNS, 1))
@@ -251,7 +251,7 @@ class PublishTests(ManagerTestCase):
                 self.manager.publish(pool(DNS, 2))
 
         self.start()
-        self.manager.subscribe(publish_another)
+        self.manager.news.add(publish_another)
         self.manager.publish(pool(WEB, 1))
         self.manager.publish(pool(DNS, 1))
         self.turn(3)
