@@ -9,7 +9,9 @@ _T = TypeVar("_T")
 
 Slices = Generator[int, None, _T]
 """Each piece takes a millisecond or less and says how much it was, in servers that are read;
-between two of them anything may happen. The last one is followed by the result."""
+between two of them anything may happen. The last one is followed by the result. (The pieces of
+`runtime/pieces.py` say no size: those who drive them look at the clock. What is read of the kernel
+has a share of each turn that is counted, and what is short goes with other work into one turn.)"""
 
 
 class SlicedWork(Generic[_T]):

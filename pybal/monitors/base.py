@@ -164,6 +164,7 @@ class Monitor(ABC):
         self._internal_error("starting")
         if self._running:
             self._end_safely()
+            # Not by a runtime.retry.Retry: it waits in place of the turn, which stop() cancels.
             delay_s = doubling_s(self._internal_errors - 1, _BEGIN_AGAIN_S, _BEGIN_AGAIN_MAX_S)
             again = self._reactor.callLater(delay_s, lambda: self._turn.take())
             self._turn = Turn(partial(self._begin_in_turn, self._begin), again.cancel)

@@ -14,73 +14,20 @@ from pybal.errors import ControlError, NoSuchThingError
 from pybal.instrumentation.body import Field, JSONKind
 from pybal.instrumentation.site import BoundedRequest, ControlAccess, ControlRequest
 from pybal.instrumentation.verbs import Controls, Found, Verb, perform
-from pybal.overrides.wish import Scope, Wish
 from tests.fakes.deferreds import result_of
 from tests.fakes.view import FakeView, service
+from tests.instrumentation.controls import NotingControls
 from tests.instrumentation.exchange import Answer, Client
 
 CONFIRM = "/api/v1/services/text_443/confirm"
 
 
-class FakeControls:
-    """Confirms what there is to confirm; notes who asked."""
-
-    def __init__(self) -> None:
-        self.held = {"text_443"}
-        self.asked: list[tuple[str, str]] = []
-
-    def confirm(self, service: str, by: str) -> Mapping[str, Any]:
-        self.asked.append((service, by))
-        if service == "nosuch":
-            raise NoSuchThingError("There is no service nosuch", "Look at /api/v1/services")
-        if service == "broken":
-            raise ZeroDivisionError("secret detail")
-        if service not in self.held:
-            raise ControlError("Nothing is held back", "There is nothing to confirm")
-        self.held.remove(service)
-        return {"service": service}
-
-    def reload(self, by: str) -> Mapping[str, Any]:
-        self.asked.append(("reload", by))
-        return {"steps": ["add service x"]}
-
-    def maintenance(self, service: str | None, *, begin: bool, by: str) -> Mapping[str, Any]:
-        self.asked.append((f"maintenance {service} {begin}", by))
-        return {}
-
-    def override(self, wish: Wish, by: str) -> Mapping[str, Any]:
-        self.asked.append((str(wish), by))
-        return {}
-
-    def undo(self, scope: Scope, by: str) -> Mapping[str, Any]:
-        self.asked.append((str(scope), by))
-        return {}
-
-    def check(self, service: str, host: str, by: str) -> Mapping[str, Any]:
-        self.asked.append((f"{service} {host}", by))
-        return {}
-
-    def acknowledge(
-        self, alert: str, service: str | None, for_s: float, reason: str, by: str
-    ) -> Mapping[str, Any]:
-        self.asked.append((f"{alert} {service} {for_s} {reason}", by))
-        return {}
-
-    def unacknowledge(self, alert: str, service: str | None, by: str) -> Mapping[str, Any]:
-        self.asked.append((f"{alert} {service}", by))
-        return {}
-
-    def compare(self, content: str, by: str) -> Mapping[str, Any]:
-        self.asked.append((content, by))
-        return {"steps": [], "errors": []}
-
-
 class Rig(Client):
     """A client of the control socket."""
 
-    def __init__(self) -> None:
-        self.controls = FakeControls()
-        control = ControlAccess(self.controls, lambda _: succeed("anna"))
+    def __init__(self, error: Exception | None = None) -> None:
+        self.controls = NotingControls(error)
+        control = ControlAccess(cast(Controls, self.controls), lambda _: succeed("anna"))
         super().__init__(FakeView([service("text_443")]), control=control)
 
     def post(self, path: str, body: bytes = b"") -> Answer:
@@ -97,15 +44,17 @@ def said(answer: Answer) -> tuple[int, str, str]:
 def test_a_verb_is_done_once_and_noted_with_who_asked() -> None:
     rig = Rig()
     answer = rig.post(CONFIRM)
-    assert (answer.status, json.loads(answer.body)["service"]) == (200, "text_443")
-    assert rig.controls.asked == [("text_443", "anna")]
+    assert (answer.status, json.loads(answer.body)["done"]) == (200, "confirm")
+    assert rig.controls.asked == [("confirm", ("text_443", "anna"), {})]
     assert rig.log[0] == f"info: anna asks for {CONFIRM}: OK"
+    rig.controls.error = ControlError("Nothing is held back", "There is nothing to confirm")
     assert said(rig.post(CONFIRM)) == (409, "Nothing is held back", "There is nothing to confirm")
     assert "Nothing is held back" in rig.log[2]
 
 
 def test_what_does_not_exist_is_404_with_a_remedy() -> None:
-    answer = said(Rig().post("/api/v1/services/nosuch/confirm"))
+    error = NoSuchThingError("There is no service nosuch", "Look at /api/v1/services")
+    answer = said(Rig(error).post("/api/v1/services/nosuch/confirm"))
     assert answer == (404, "There is no service nosuch", "Look at /api/v1/services")
 
 
@@ -153,7 +102,7 @@ def test_the_control_socket_shows_what_the_tcp_port_shows(path: str) -> None:
 
 
 def test_a_bug_in_a_verb_is_500_and_shows_nothing_of_itself() -> None:
-    answer = Rig().post("/api/v1/services/broken/confirm")
+    answer = Rig(ZeroDivisionError("secret detail")).post(CONFIRM)
     assert answer.status == 500
     assert b"secret" not in answer.body
 
@@ -185,7 +134,7 @@ def test_a_configuration_may_be_longer_than_other_bodies() -> None:
     content = "# a line\n" * 20_000
     body = json.dumps({"content": content}).encode()
     assert rig.post("/api/v1/config/compare", body).status == 200
-    assert rig.controls.asked == [(content, "anna")]
+    assert rig.controls.asked == [("compare", (content, "anna"), {})]
     status, error, _ = said(rig.post("/api/v1/config/compare", b" " * (16 * 1024 * 1024 + 1)))
     assert (status, error) == (413, "The body is longer than 16777216 bytes")
 
@@ -202,16 +151,16 @@ def test_the_tcp_port_keeps_no_more_of_a_body_than_any_verb_but_that_takes() -> 
 def test_a_name_with_a_slash_or_odd_characters_is_one_name() -> None:
     rig = Rig()
     rig.post("/api/v1/services/a%2Fb%0A%C3%A9/confirm")
-    assert rig.controls.asked == [("a/b\né", "anna")]
+    assert rig.controls.asked == [("confirm", ("a/b\né", "anna"), {})]
     assert "\n" not in rig.log[0]
 
 
 def test_a_further_verb_is_a_line_of_the_table() -> None:
     done: Deferred[Mapping[str, Any]] = Deferred()
 
-    class More(FakeControls):
+    class More(NotingControls):
         def drain(self, host: str, minutes: int) -> Deferred[Mapping[str, Any]]:
-            self.asked.append((host, str(minutes)))
+            self.asked.append(("drain", (host, minutes), {}))
             return done
 
     drain = Verb(
@@ -226,7 +175,7 @@ def test_a_further_verb_is_a_line_of_the_table() -> None:
     controls, body = More(), b'{"host": "cp1", "minutes": 5}'
     performed = perform(cast(Controls, controls), Found(drain, {}), body, "b", lambda each: each)
     answer = Deferred.fromCoroutine(performed)
-    assert controls.asked == [("cp1", "5")]
+    assert controls.asked == [("drain", ("cp1", 5), {})]
     assert not answer.called
     done.callback({"drained": True})
     assert json.loads(result_of(answer).body) == {"drained": True}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
@@ -21,32 +20,16 @@ from pybal.instrumentation.verbs import (
 )
 from pybal.override import Action
 from pybal.overrides.wish import Scope, Wish
-
-
-class Recorder:
-    """Does nothing, and notes what it was asked to do."""
-
-    def __init__(self, error: ControlError | None = None) -> None:
-        self.asked: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
-        self._error = error
-
-    def __getattr__(self, name: str) -> Callable[..., dict[str, Any]]:
-        def act(*arguments: Any, **named: Any) -> dict[str, Any]:
-            self.asked.append((name, arguments, named))
-            if self._error is not None:
-                raise self._error
-            return {"done": name}
-
-        return act
+from tests.instrumentation.controls import NotingControls
 
 
 def post(
-    path: str, body: Any = None, controls: Recorder | None = None
+    path: str, body: Any = None, controls: NotingControls | None = None
 ) -> tuple[int, dict[str, Any], list[tuple[str, tuple[Any, ...], dict[str, Any]]]]:
     """Status, answer, and what the daemon was asked to do."""
     found = find_verb(tuple(path.strip("/").split("/")))
     assert found is not None
-    controls = controls or Recorder()
+    controls = controls or NotingControls()
     data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
 
     async def done() -> Response:
@@ -200,7 +183,7 @@ def test_a_body_that_is_too_long_is_said_to_be(path: str, limit: int) -> None:
 def test_what_the_daemon_refuses_is_said_with_what_would_help(
     error: ControlError, status: int
 ) -> None:
-    found = post("/api/v1/reload", None, Recorder(error))
+    found = post("/api/v1/reload", None, NotingControls(error))
     assert found[:2] == (status, {"error": "no", "remedy": "do that"})
 
 

@@ -245,7 +245,6 @@ class BFD:
         numbers: Numbers | None = None,
         memory: BFDMemory | None = None,
     ) -> None:
-        self.discarded_total = 0
         self._memory = memory
         self._numbers = numbers
         self._left: dict[str, int] | None = None  # those of our former life, once asked for
@@ -364,17 +363,14 @@ class BFD:
         detector = self._detectors.get(source)
         # Before anything that takes time: a flood of what is not for us must not stop our checks.
         if detector is None or not _may_be_of(detector, data, ttl, multihop):
-            self.discarded_total += 1
             return
         try:
             packet = decode_packet(data)
         except BFDPacketError:
-            self.discarded_total += 1
             return
         try:
             detector.authenticate(packet, data[: data[_LENGTH]])
         except BFDPacketError as error:
-            self.discarded_total += 1
             self._say_refused(source, str(error))
             return
         self._refused.pop(source, None)

@@ -310,12 +310,12 @@ def test_packets_from_afar_or_of_strangers_are_discarded() -> None:
     joined.network.ttl = 254
     joined.wait(3)
     assert joined.told[A] == []
-    assert joined.ends[A].discarded_total > 0
+    before = joined.detectors[A].session
+    assert before.state is DOWN
     receiver = joined.network.receivers[A]
-    before = joined.ends[A].discarded_total
     receiver(GOOD, ip_address("10.0.0.77"), 255)
     receiver(GOOD[:8] + b"\1\2\3\4" + GOOD[12:], B, 255)
-    assert joined.ends[A].discarded_total == before + 2
+    assert joined.detectors[A].session is before
 
 
 def test_a_peer_that_is_watched_anew_has_one_session() -> None:
