@@ -62,12 +62,16 @@ class PyBalError(Exception):
     """Base of all expected failures; its text is one line fit for a log."""
 
 
-class ControlError(PyBalError):
-    """What an operator asked for cannot be done as things are. `remedy` is what would help."""
+class RefusedError(PyBalError):
+    """What somebody asked for is not done; `remedy` is what would help."""
 
     def __init__(self, text: str, remedy: str = "") -> None:
         self.remedy = remedy
         super().__init__(text)
+
+
+class ControlError(RefusedError):
+    """What an operator asked for cannot be done as things are."""
 
 
 class NoSuchThingError(ControlError):

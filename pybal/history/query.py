@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from pybal.errors import PyBalError
+from pybal.errors import RefusedError
 from pybal.history.event import Kind, LedgerEvent
 
 MAX_LIMIT = 1000
 DEFAULT_LIMIT = 100
 
 
-class HistoryBusyError(PyBalError):
-    """The history cannot be asked now: too many do, or it takes too long. `remedy`: what would
-    help."""
+class HistoryBusyError(RefusedError):
+    """The history cannot be asked now: too many do, or it takes too long."""
 
     def __init__(self, text: str, remedy: str = "Ask again later") -> None:
-        self.remedy = remedy
-        super().__init__(text)
+        super().__init__(text, remedy)
 
 
 class EventQuery(NamedTuple):

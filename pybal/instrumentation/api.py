@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pybal.config.snapshot import ConfigSnapshot, ReloadSnapshot
-from pybal.errors import PyBalError
+from pybal.errors import RefusedError
 from pybal.health.stalls import STALL_BUCKETS_S
 from pybal.instrumentation.alerts import headline, in_order
 from pybal.instrumentation.bgp_document import bgp_document
@@ -58,12 +58,11 @@ _PATHS = (
 _NAMES_SHOWN = 200
 
 
-class NoSuchDocumentError(PyBalError):
+class NoSuchDocumentError(RefusedError):
     """A path below `/api/v1` that leads nowhere; `remedy` says what there is."""
 
     def __init__(self, remedy: str, text: str = "The desired url was not found") -> None:
-        self.remedy = remedy
-        super().__init__(text)
+        super().__init__(text, remedy)
 
 
 def signed(view: StatusView, shown: Document) -> Document:

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from enum import Enum
 from typing import Any, NamedTuple
 
-from pybal.errors import PyBalError
+from pybal.errors import RefusedError
 from pybal.runtime.naming import shortened
 
 MAX_BODY_BYTES = 64 * 1024
@@ -17,12 +17,8 @@ MAX_BODY_BYTES = 64 * 1024
 _MAX_SHOWN = 80
 
 
-class BodyError(PyBalError):
+class BodyError(RefusedError):
     """The body is not what the verb takes; `remedy` is what it takes."""
-
-    def __init__(self, text: str, remedy: str = "") -> None:
-        self.remedy = remedy
-        super().__init__(text)
 
 
 class JSONKind(Enum):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qsl
 
-from pybal.errors import PyBalError
+from pybal.errors import RefusedError
 from pybal.history.event import Kind
 from pybal.history.moments import WANTED, MomentError, moment
 from pybal.history.query import DEFAULT_LIMIT, MAX_LIMIT, EventQuery
@@ -61,12 +61,8 @@ _MAX_NAMES = 100
 LARGEST = 2**53
 
 
-class BadQueryError(PyBalError):
+class BadQueryError(RefusedError):
     """A query that is not understood; `remedy` is what there is."""
-
-    def __init__(self, text: str, remedy: str) -> None:
-        self.remedy = remedy
-        super().__init__(text)
 
 
 Values = Mapping[str, Sequence[str]]

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
+from pybal.errors import RefusedError
+
 TEXT_TYPE = "text/plain; charset=utf-8"
 JSON_TYPE = "application/json"
 
@@ -58,6 +60,16 @@ def json_text(body: str, status: HTTPStatus = HTTPStatus.OK) -> Response:
 def error(message: str, status: HTTPStatus, *, as_json: bool) -> Response:
     """A failure, in the form that the client reads."""
     return json_document({"error": message}, status) if as_json else text(message, status)
+
+
+def refusal(text: str, status: HTTPStatus, remedy: str = "") -> Response:
+    """A failure as JSON: what is wrong and, if that is known, what would help."""
+    return json_document({"error": text, "remedy": remedy}, status)
+
+
+def refused(why: RefusedError, status: HTTPStatus) -> Response:
+    """The same, of an error that says both."""
+    return refusal(str(why), status, why.remedy)
 
 
 def not_allowed(methods: tuple[str, ...], *, as_json: bool) -> Response:

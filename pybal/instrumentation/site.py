@@ -35,7 +35,14 @@ from pybal.instrumentation.negotiation import (
     accepts_openmetrics,
 )
 from pybal.instrumentation.page_port import Asked, Pages
-from pybal.instrumentation.responses import JSON_TYPE, Response, error, not_allowed
+from pybal.instrumentation.responses import (
+    JSON_TYPE,
+    Response,
+    error,
+    not_allowed,
+    refusal,
+    refused,
+)
 from pybal.instrumentation.routes import answer, long_answer, origin_form, path_segments
 from pybal.instrumentation.scrape import GetMetrics, Scraper
 from pybal.instrumentation.sending import send
@@ -47,7 +54,6 @@ from pybal.instrumentation.verbs import (
     longest_body_bytes,
     no_verb,
     perform,
-    refusal,
 )
 from pybal.instrumentation.view import StatusView
 from pybal.model import MetricFamily
@@ -56,6 +62,11 @@ from pybal.runtime.time_slices import TimeSlices
 
 _READING = ("GET", "HEAD")
 _WORTH_COMPRESSING_BYTES = 8192
+_STATUSES = {
+    BadQueryError: HTTPStatus.BAD_REQUEST,
+    api.NoSuchDocumentError: HTTPStatus.NOT_FOUND,
+    HistoryBusyError: HTTPStatus.SERVICE_UNAVAILABLE,
+}
 _LATER = "Ask again later, or page through /api/v1/events?after=NUMBER"
 
 
@@ -195,11 +206,8 @@ class StatusPages:
             case ("metrics",):
                 with_servers = _asks(request, "servers")
                 return await self._metrics(accepts_openmetrics(accept), with_servers)
-            case ("api", "v1", *rest) if parameters_of(tuple(rest)) is not None:
-                return await self._past(request, tuple(rest), accept)
             case ("api", "v1", *rest):
-                await self._turns.finish(self._view.preparing())
-                return await self._document(request, tuple(rest))
+                return await self._api(request, tuple(rest), accept)
         if self.html is not None and segments is not None:
             page = await self.html.answer(
                 Asked(segments, _query(request), partial(_headers, request))
@@ -225,12 +233,21 @@ class StatusPages:
         pieces = await self._long_answers.get(long.key, begin)
         return Response(HTTPStatus.OK, long.content_type, b"", pieces)
 
-    async def _document(self, request: BoundedRequest, segments: tuple[str, ...]) -> Response:
+    async def _api(
+        self, request: BoundedRequest, segments: tuple[str, ...], accept: list[str]
+    ) -> Response | Following:
+        query = request.uri.partition(b"?")[2]
         try:
-            # Passed over, `?service=NAME` would be taken for a choice.
-            values = read_values(request.uri.partition(b"?")[2], DOCUMENT_PARAMETERS)
-        except BadQueryError as wrong:
-            return refusal(str(wrong), HTTPStatus.BAD_REQUEST, wrong.remedy)
+            if parameters_of(segments) is not None:
+                return await self._past(request, segments, query, accept)
+            return await self._document(segments, query)
+        except (BadQueryError, api.NoSuchDocumentError, HistoryBusyError) as why:
+            return refused(why, _STATUSES[type(why)])
+
+    async def _document(self, segments: tuple[str, ...], query: bytes) -> Response:
+        await self._turns.finish(self._view.preparing())
+        # Passed over, `?service=NAME` would be taken for a choice.
+        values = read_values(query, DOCUMENT_PARAMETERS)
         pretty = flag(values, "pretty")
         if api.reads_kernel(self._view, segments):
             await self._view.refresh()
@@ -239,39 +256,26 @@ class StatusPages:
             document = api.document(self._view, self._watch.dated, segments)
             return json_pieces(api.signed(self._view, document), pretty=pretty)
 
-        try:
-            pieces = await self._shared.get(("api", segments, pretty), begin)
-        except api.NoSuchDocumentError as missing:
-            return refusal(str(missing), HTTPStatus.NOT_FOUND, missing.remedy)
+        pieces = await self._shared.get(("api", segments, pretty), begin)
         return Response(HTTPStatus.OK, JSON_TYPE, b"", pieces)
 
     async def _past(
-        self, request: BoundedRequest, segments: tuple[str, ...], accept: list[str]
+        self, request: BoundedRequest, segments: tuple[str, ...], query: bytes, accept: list[str]
     ) -> Response | Following:
         """What the history has."""
         known = parameters_of(segments) or {}
-        query = request.uri.partition(b"?")[2]
-        try:
-            values = read_values(query, known)
-            follow = accepts_event_stream(accept)
-            if "follow" in values:
-                follow = flag(values, "follow")
-            if follow and "follow" in known:
-                last_event_id = next(iter(_headers(request, "last-event-id")), None)
-                return self._history.following(values, last_event_id)
+        values = read_values(query, known)
+        follow = flag(values, "follow") if "follow" in values else accepts_event_stream(accept)
+        if follow and "follow" in known:
+            last_event_id = next(iter(_headers(request, "last-event-id")), None)
+            return self._history.following(values, last_event_id)
 
-            async def begin() -> Iterable[bytes]:
-                document = await self._history.document(segments, values)
-                signed = api.signed(self._view, document)
-                return json_pieces(signed, pretty=flag(values, "pretty"))
+        async def begin() -> Iterable[bytes]:
+            document = await self._history.document(segments, values)
+            signed = api.signed(self._view, document)
+            return json_pieces(signed, pretty=flag(values, "pretty"))
 
-            pieces = await self._shared.get(("past", segments, query), begin)
-        except BadQueryError as wrong:
-            return refusal(str(wrong), HTTPStatus.BAD_REQUEST, wrong.remedy)
-        except api.NoSuchDocumentError as missing:
-            return refusal(str(missing), HTTPStatus.NOT_FOUND, missing.remedy)
-        except HistoryBusyError as busy:
-            return refusal(str(busy), HTTPStatus.SERVICE_UNAVAILABLE, busy.remedy)
+        pieces = await self._shared.get(("past", segments, query), begin)
         return Response(HTTPStatus.OK, JSON_TYPE, b"", pieces)
 
     async def _metrics(self, as_openmetrics: bool, with_servers: bool) -> Response:

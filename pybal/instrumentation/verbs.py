@@ -20,7 +20,7 @@ from pybal.instrumentation.body import (
     JSONKind,
     read_body,
 )
-from pybal.instrumentation.responses import Response, json_document
+from pybal.instrumentation.responses import Response, json_document, refusal, refused
 from pybal.override import MAX_DURATION_S, Action
 from pybal.overrides.wish import Scope, Wish
 
@@ -275,17 +275,12 @@ async def perform(
         status = HTTPStatus.BAD_REQUEST
         if len(data) > found.verb.max_body_bytes:
             status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-        return refusal(str(error), status, error.remedy)
+        return refused(error, status)
     except NoSuchThingError as error:
-        return refusal(str(error), HTTPStatus.NOT_FOUND, error.remedy)
+        return refused(error, HTTPStatus.NOT_FOUND)
     except ControlError as error:
-        return refusal(str(error), HTTPStatus.CONFLICT, error.remedy)
+        return refused(error, HTTPStatus.CONFLICT)
     return json_document(signed(document))
-
-
-def refusal(text: str, status: HTTPStatus, remedy: str = "") -> Response:
-    """A failure: what is wrong and, if that is known, what would help."""
-    return json_document({"error": text, "remedy": remedy}, status)
 
 
 def longest_body_bytes() -> int:
