@@ -84,10 +84,12 @@ class SourceError(PyBalError):
 
 class HTTPFetchError(PyBalError):
     """An HTTP exchange ended without a complete, acceptable answer. `what` is what happened,
-    without what was asked and how long it took."""
+    without what was asked and how long it took. What came of it waited `waited_s` for its turn
+    with us."""
 
-    def __init__(self, text: str, what: str = "") -> None:
+    def __init__(self, text: str, what: str = "", waited_s: float = 0.0) -> None:
         self.what = what or text
+        self.waited_s = waited_s
         super().__init__(text)
 
 

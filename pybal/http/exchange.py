@@ -22,9 +22,9 @@ from pybal.http.request import Target, request_head
 from pybal.http.response_reader import ResponseReader
 from pybal.model import IPAddress
 from pybal.net.addresses import endpoint
+from pybal.net.answer_time import AnswerTime
 from pybal.net.port import Channel, Network, TCPEvents
 from pybal.net.url_text import without_secrets
-from pybal.runtime.clock import cancel
 
 
 class Exchange:
@@ -52,14 +52,14 @@ class Exchange:
         self._port = target.port
         self._channel: Channel | None = None
         self._began_at = 0.0
-        self._deadline: Any = None
+        self._time: AnswerTime | None = None
 
     def start(self, names: HostLookUp) -> Deferred[HTTPResponse]:
         """Connect and go; the result is HTTPClient.fetch's."""
         answer: Deferred[HTTPResponse] = Deferred(self._cancelled)
         self._answer = answer
         self._began_at = self._clock.seconds()
-        self._deadline = self._clock.callLater(self._request.timeout_s, self._timed_out)
+        self._time = AnswerTime(self._clock, self._request.timeout_s, self._timed_out)
         if self._request.connect_to is not None:
             self._peer, self._port = self._request.connect_to
         else:
@@ -78,9 +78,16 @@ class Exchange:
         events = TCPEvents(self._on_connected, self._on_received, self._on_closed)
         source = self._request.source
         try:
-            self._channel = self._network.connect_tcp(peer, self._port, events, source=source)
+            channel = self._network.connect_tcp(peer, self._port, events, source=source)
         except OSError as error:
             self._on_closed(error)
+        else:
+            self._goes_by(channel)
+
+    def _goes_by(self, channel: Channel) -> None:
+        self._channel = channel
+        if self._time is not None:
+            self._time.goes_by(channel)
 
     def _found(self, addresses: Sequence[IPAddress]) -> None:
         self._looking_up = None
@@ -97,7 +104,7 @@ class Exchange:
 
     def _connected_to(self, peer: IPAddress, channel: Channel) -> None:
         self._peer = peer
-        self._channel = channel
+        self._goes_by(channel)
         self._on_connected()
 
     def _not_found(self, failure: Failure) -> None:
@@ -169,7 +176,7 @@ class Exchange:
     def _deliver(self) -> None:
         response = self._reader.response
         if response is not None:
-            response = self._completed(response)
+            response = self._completed(response)._replace(waited_s=self._waited_s())
             answer = self._let_go()
             if answer is not None:
                 answer.callback(response)
@@ -179,18 +186,22 @@ class Exchange:
         return response
 
     def _fail(self, what: str, local_fault: OSError | None = None) -> None:
+        waited_s = self._waited_s()
         answer = self._let_go()
         if answer is None:
             return  # who asked has cancelled it
         host = self._target.host if self._peer is None else str(self._peer)
         what = f"{endpoint(host, self._port)}: {what}"
-        elapsed_s = self._clock.seconds() - self._began_at
+        elapsed_s = max(0.0, self._clock.seconds() - self._began_at - waited_s)
         url = without_secrets(self._request.url)
         text = f"{self._request.method} {url} of {what} ({elapsed_s:.3f} s)"
         if local_fault is None:
-            answer.errback(HTTPFetchError(text, what))
+            answer.errback(HTTPFetchError(text, what, waited_s))
         else:
             answer.errback(HTTPLocalFaultError(text, local_fault))
+
+    def _waited_s(self) -> float:
+        return 0.0 if self._time is None else self._time.waited_s()
 
     def _timed_out(self) -> None:
         self._fail(f"timed out{self._how_far()}")
@@ -211,8 +222,9 @@ class Exchange:
         """Close everything; who waits for the answer, if somebody still does."""
         answer, self._answer = self._answer, None
         # One that is over would keep us, and we it.
-        cancel(self._deadline)
-        self._deadline = None
+        if self._time is not None:
+            self._time.end()
+            self._time = None
         looking_up, self._looking_up = self._looking_up, None
         if looking_up is not None:
             looking_up.cancel()

@@ -67,12 +67,13 @@ class HTTPRequest:
 class HTTPResponse(NamedTuple):
     """A complete answer; header names are lower-case, the last of equal names wins.
     `certificate_expires_at`, in Unix seconds, if that was asked for: the server's own certificate,
-    if it showed one."""
+    if it showed one. What came of it waited `waited_s` for its turn with us."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     certificate_expires_at: float | None = None
+    waited_s: float = 0.0
 
 
 class HostLookUp(Protocol):

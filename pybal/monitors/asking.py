@@ -16,6 +16,7 @@ from pybal.model import MetricFamily, MetricSample
 from pybal.monitors.base import ReportReceiver
 from pybal.monitors.looping import CheckOutcome, LoopingMonitor
 from pybal.monitors.target import MonitorPorts, Target
+from pybal.net.answer_time import AnswerTime
 from pybal.net.port import Channel, UDPEvents
 from pybal.runtime.clock import cancel
 
@@ -58,6 +59,7 @@ class AskingMonitor(LoopingMonitor):
         self._question = ""
         """What is asked, and of whom."""
         self._is_timed_out = False
+        self._time: AnswerTime | None = None
         self._so_far = ""
         """What has come of it until now, should no more come."""
         self._durations_s: dict[str, float] = {}
@@ -71,7 +73,7 @@ class AskingMonitor(LoopingMonitor):
     async def _check(self) -> CheckOutcome | None:
         self._so_far = "no answer"
         self._is_timed_out = False
-        timeout = self._reactor.callLater(self._timeout_s, self._time_out)
+        self._time = time = AnswerTime(self._reactor, self._timeout_s, self._time_out)
         try:
             answer = await self._ask()
         except (defer.CancelledError, defer.TimeoutError) as error:
@@ -83,12 +85,18 @@ class AskingMonitor(LoopingMonitor):
                 raise
             answer = CheckOutcome(False, describe_os_error(error))
         finally:
-            cancel(timeout)
-        duration_s = max(0.0, self._elapsed_s())
+            time.end()
+            self._time, self._waited_s = None, time.waited_s()
+        duration_s = self._duration_s()
         self._durations_s["successful" if answer.up else "failed"] = duration_s
         return CheckOutcome(
             answer.up, f"{self._question}: {answer.reason} after {duration_s:.3f} s"
         )
+
+    def _goes_by(self, channel: Channel) -> None:
+        """The answer comes over this one."""
+        if self._time is not None:
+            self._time.goes_by(channel)
 
     def _time_out(self) -> None:
         self._is_timed_out = True
@@ -131,6 +139,7 @@ class AskingMonitor(LoopingMonitor):
                 failed(error)
 
         channel = (open_channel or self._connect_udp)(UDPEvents(received, failed))
+        self._goes_by(channel)
         try:
             send()
             return await answered

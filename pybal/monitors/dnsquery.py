@@ -113,6 +113,7 @@ class DNSQuery(AskingMonitor):
                 source=self._source,
             )
         )
+        self._goes_by(channels[0])
         try:
             return await answered
         finally:

@@ -66,6 +66,8 @@ class LoopingMonitor(Monitor):
         self._is_first = False
         """While the check is under way that was made to know soon: the next begins the beat."""
         self._began_at = 0.0
+        self._waited_s = 0.0
+        """How long what came for the last check, or the one under way, waited for its turn."""
         self._due_at = 0.0
         self._expedited_within_s: float | None = None
         """Set within a check: how soon the next one is to come."""
@@ -110,6 +112,11 @@ class LoopingMonitor(Monitor):
         """Seconds since the running check began."""
         return float(self._reactor.seconds()) - self._began_at
 
+    def _duration_s(self) -> float:
+        """Of the check under way: the server's time alone. Who was refused at once, and told of it
+        seconds later, met no silence."""
+        return max(0.0, self._elapsed_s() - self._waited_s)
+
     def _run(self) -> None:
         self._timer = None
         if self._reactor.seconds() - self._due_at > LATE_S:
@@ -123,6 +130,7 @@ class LoopingMonitor(Monitor):
             return
         self._is_overdue = False
         self._began_at = self._reactor.seconds()
+        self._waited_s = 0.0
         self._mark = self._ports.stall_meter.mark()
         checking = Deferred.fromCoroutine(self._check_once())
         if not checking.called:
@@ -164,7 +172,7 @@ class LoopingMonitor(Monitor):
                 self._checking = None
                 self._end_limit()
             if outcome is not None and not self._is_overdue:
-                self._conclude(up=outcome.up, reason=outcome.reason, duration_s=self._elapsed_s())
+                self._conclude(up=outcome.up, reason=outcome.reason, duration_s=self._duration_s())
         except GeneratorExit:
             raise
         except BaseException:  # noqa: BLE001 - a plug-in's mistake, as sys.exit() is; or stop()

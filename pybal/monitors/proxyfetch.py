@@ -144,13 +144,15 @@ class ProxyFetch(LoopingMonitor):
         except HTTPLocalFaultError as error:
             return _Fetched(False, "", error.cause or error)
         except HTTPFetchError as error:
-            why = error.what
+            why, waited_s = error.what, error.waited_s
         else:
+            waited_s = response.waited_s
             objection = self._objection(response)
             why = f"{self._target.endpoint} {objection}" if objection else ""
             if why and (resumption := self._requests[url].resumption) is not None:
                 resumption.forget()
-        duration_s = max(0.0, self._reactor.seconds() - began_at)
+        self._waited_s = max(self._waited_s, waited_s)
+        duration_s = max(0.0, self._reactor.seconds() - began_at - waited_s)
         self._durations_s["failed" if why else "successful", shown_url] = duration_s
         if why:
             return _Fetched(False, f"Fetch failed ({shown_url}), {duration_s:.3f} s: {why}")

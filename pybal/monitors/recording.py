@@ -145,6 +145,10 @@ class _RecordingChannel:
         """See Channel."""
         return self._channel.waited_s()
 
+    def waited_in_all_s(self) -> float:
+        """See Channel."""
+        return self._channel.waited_in_all_s()
+
     def close(self) -> None:
         """See Channel."""
         self._channel.close()

@@ -63,6 +63,7 @@ class TCPCheck(AskingMonitor):
             TCPEvents(exchange.connected, exchange.received, exchange.closed),
             source=self._source,
         )
+        self._goes_by(exchange.channel)
         try:
             return await exchange.outcome
         finally:

@@ -137,14 +137,16 @@ class UDP(AskingMonitor):
         return CheckOutcome(True, f"no ICMP error from {self._target.endpoint} for {ago_s:.0f} s")
 
     def _refused(self, error: OSError) -> None:
+        if self._channel is not None:
+            self._waited_s = self._channel.waited_s()
         reason = self._note_refusal(error)
-        self._conclude(up=False, reason=reason, duration_s=self._elapsed_s())
+        self._conclude(up=False, reason=reason, duration_s=self._duration_s())
 
     def _note_refusal(self, error: OSError) -> str:
         """Remember it; returns the reason."""
         self._refused_at = self._reactor.seconds()
         self._refused_why = f"{self._what} to {self._target.endpoint}: {describe_os_error(error)}"
-        return f"{self._refused_why} after {max(0.0, self._elapsed_s()):.3f} s"
+        return f"{self._refused_why} after {self._duration_s():.3f} s"
 
 
 def _check_options(reader: SectionReader, settings: UDPSettings) -> None:

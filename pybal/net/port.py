@@ -74,6 +74,10 @@ class Channel(Protocol):
         """From within an event: how long it has waited for its turn. The peer's time is less."""
         ...
 
+    def waited_in_all_s(self) -> float:
+        """How long all that it has told of had waited for their turns. Also when it is closed."""
+        ...
+
     def close(self) -> None:
         """Let go at once. Idempotent; no event follows."""
 

@@ -143,12 +143,13 @@ class SocketNetwork:
 class _Channel:
     """A socket in an EpollSet (see Watched), closed once."""
 
-    __slots__ = ("_closing", "_epoll", "_socket", "is_open")
+    __slots__ = ("_closing", "_epoll", "_socket", "_waited_s", "is_open")
 
     def __init__(self, epoll: EpollSet, sock: socket.socket) -> None:
         self._epoll = epoll
         self._socket = sock
         self.is_open = True
+        self._waited_s = 0.0
         self._closing: Callable[[], None] | None = None
 
     def keep(self, keeper: ConnectionKeeper) -> int:
@@ -175,6 +176,10 @@ class _Channel:
     def waited_s(self) -> float:
         """See Channel."""
         return self._epoll.waited_s()
+
+    def waited_in_all_s(self) -> float:
+        """See Channel."""
+        return self._waited_s
 
     def close(self) -> None:
         """See Channel."""
@@ -242,6 +247,7 @@ class _TCPChannel(_Channel):
 
     def ready(self, events: int) -> None:
         """See Watched: the attempt to connect has ended, or there is data, an end, or an error."""
+        self._waited_s += self._epoll.waited_s()
         if not self._connected:
             error = self._pending_error() if events & BROKEN else None
             if error is not None:
@@ -320,6 +326,7 @@ class _UDPChannel(_Channel):
 
     def ready(self, events: int) -> None:  # noqa: ARG002 - an ICMP error is read as well
         """See Watched: there are datagrams or an ICMP error."""
+        self._waited_s += self._epoll.waited_s()
         for _ in range(_DATAGRAMS_PER_TURN):
             if not self.is_open:
                 return

@@ -98,6 +98,9 @@ class Answering:
         """Nothing has waited."""
         return 0.0
 
+    def waited_in_all_s(self) -> float:
+        return 0.0
+
     def close(self) -> None:
         """At once."""
 

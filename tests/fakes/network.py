@@ -43,6 +43,7 @@ class FakeChannel:
         self.unseen: Callable[[], None] | None = None
         """What the peer has done, and nobody was told of."""
         self.waited = 0.0
+        self.waited_in_all = 0.0
 
     def keep(self, keeper: ConnectionKeeper) -> int:
         return self.kept
@@ -61,6 +62,9 @@ class FakeChannel:
 
     def waited_s(self) -> float:
         return self.waited
+
+    def waited_in_all_s(self) -> float:
+        return self.waited_in_all
 
     def close(self) -> None:
         self.open = False
