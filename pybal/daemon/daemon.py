@@ -207,7 +207,8 @@ class Daemon:
         keys = (service_key(service) for service in self._settings.services if service.bgp)
         restarting = any(map(self._ipvs.adopted, keys))
         self._bgp.start(self._settings.bgp, restarting=restarting, renames=renames)
-        self._overrides.start([service.name for service in self._settings.services], renames)
+        names = [service.name for service in self._settings.services]
+        self._overrides.start(names, renames, self._service_names.taken)
         self._service_set.create(self._settings.services)
         self._director_health.start()
         self._starting = Deferred.fromCoroutine(self._service_set.start())
@@ -315,7 +316,8 @@ class Daemon:
         self._http.rename(renames)
         self._history.go_over_to(names)
         # A service that leaves decides until it has ended: by its overrides.
-        go_over_overrides = partial(self._overrides.go_over_to, renames)
+        taken = self._service_names.taken
+        go_over_overrides = partial(self._overrides.go_over_to, renames, taken)
         await self._service_set.go_over(settings.services, go_over_overrides)
         self._descriptor_need.forget()
         self._bgp.forget_maintenance(former for former, _ in renames)

@@ -53,6 +53,8 @@ class OverridesPart:
         self._services = services
         self._time_slices = time_slices
         self._now = ports.now
+        self._rid_of: frozenset[str] = frozenset()
+        """Names that the reload under way, or those that failed before it, have seen to."""
         self._log = Logger(namespace="overrides")
         self._keeper: Keeper[tuple[Override, ...]] = Keeper(
             state_directory,
@@ -73,13 +75,18 @@ class OverridesPart:
             self._log,
         )
 
-    def start(self, services: Collection[str], renames: Iterable[tuple[str, str]] = ()) -> None:
+    def start(
+        self,
+        services: Collection[str],
+        renames: Iterable[tuple[str, str]] = (),
+        taken: Collection[str] = (),
+    ) -> None:
         """With those of the last run, as far as their services are still there, maybe under another
-        name: former and present one."""
+        name: former and present one. A name that another service has `taken` is not meant."""
         names = dict(renames)
         kept = self._keeper.load()
         found = [replace(each, service=names.get(each.service, each.service)) for each in kept]
-        self._book.start(found, services)
+        self._book.start(found, [name for name in services if name not in taken])
 
     def stop(self) -> None:
         """End nothing any more. Idempotent."""
@@ -93,14 +100,20 @@ class OverridesPart:
         """All that there are."""
         return self._book.all()
 
-    def go_over_to(self, renames: Iterable[tuple[str, str]]) -> None:
+    def go_over_to(
+        self, renames: Iterable[tuple[str, str]], taken: frozenset[str] = frozenset()
+    ) -> None:
         """A reload begins to make the services others: the overrides of a renamed one (former and
-        present name) go on."""
+        present name) go on. Where another service has `taken` the name of one that is gone they
+        end, but not those that were said of the new one since."""
         self._book.rename(renames)
+        self._book.drop(taken - self._rid_of)
+        self._rid_of |= taken
 
     def gone_over_to(self, services: Collection[str]) -> None:
         """It has come to its end: those of a removed service end with it. One that has failed may
         be undone, and its services come back with theirs."""
+        self._rid_of = frozenset()
         self._book.drop_all_but(services)
 
     async def begin(self, wish: Wish, by: str) -> Begun:

@@ -118,8 +118,11 @@ class OverrideBook:
 
     def drop_all_but(self, services: Collection[str]) -> None:
         """There are no others any more."""
-        gone = [(name, host) for name in self._by_service for host in self.of(name)]
-        for override in self._remove(key for key in gone if key[0] not in services):
+        self.drop([name for name in self._by_service if name not in services])
+
+    def drop(self, services: Iterable[str]) -> None:
+        """These are gone."""
+        for override in self._remove((name, host) for name in services for host in self.of(name)):
             self._tell(Happening.DROPPED, override)
         self._save()
 

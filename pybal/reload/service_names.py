@@ -3,7 +3,7 @@ goes on with what operators have said of it, and with its list, as over a reload
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from twisted.logger import Logger
@@ -32,9 +32,10 @@ def names_file(state_directory: Path) -> StateFile[Ways]:
     return StateFile(state_directory / "service-names.json", _FORMAT, _encode, _decode)
 
 
-def renames(before: Names, now: Names) -> Renames:
-    """The services that go on under another name: those that are the same in the kernel."""
-    former = {key: name for name, key in before.items() if name not in now}
+def renames(before: Names, now: Names, taken: Collection[str] = ()) -> Renames:
+    """The services that go on under another name: those that are the same in the kernel. `taken`
+    names are another service's now."""
+    former = {key: name for name, key in before.items() if name not in now or name in taken}
     new = ((former.get(key), name) for name, key in now.items() if name not in before)
     return tuple((was, name) for was, name in new if was is not None)
 
@@ -42,8 +43,21 @@ def renames(before: Names, now: Names) -> Renames:
 def renames_of(ways: Ways, now: Names) -> Renames:
     """The same after reloads that failed, of which nobody knows how far they came: what operators
     have said may stand under any of the names."""
-    found = {was: name for names in ways for was, name in renames(names, now)}
+    taken = taken_names(ways, now)
+    found = {was: name for names in ways for was, name in renames(names, now, taken)}
     return tuple(found.items())
+
+
+def taken_names(ways: Ways, now: Names) -> frozenset[str]:
+    """Names of services that a reload has taken away, if only in part, and that others have now:
+    not those that are back. What operators have said of the former is not meant for these."""
+    return frozenset(name for name, key in now.items() if _is_taken(name, key, ways))
+
+
+def _is_taken(name: str, key: str, ways: Ways) -> bool:
+    without = [at for at, names in enumerate(ways) if name not in names]
+    before = {names[name] for names in ways[: max(without, default=0)] if name in names}
+    return bool(before) and key not in before
 
 
 class ServiceNames:
@@ -55,6 +69,8 @@ class ServiceNames:
             state_directory, names_file, "The names of services", (), writing, log
         )
         self._log = log
+        self.taken: frozenset[str] = frozenset()
+        """As `taken_names` has them, of the last start or reload."""
         self.kept: frozenset[str] = frozenset()
         """Of the services of this start: those that ran, or were begun with, under their present
         name in the last run, too."""
@@ -64,7 +80,7 @@ class ServiceNames:
         the disk."""
         now = _names(services)
         former = self._keeper.load()
-        found = renames_of(former, now)
+        found, self.taken = renames_of(former, now), taken_names(former, now)
         every = (item for names in former for item in names.items())
         self.kept = frozenset(name for name, key in every if now.get(name) == key)
         for was, name in found:
@@ -75,9 +91,10 @@ class ServiceNames:
     def go_over_to(self, services: Iterable[ServiceSettings]) -> Renames:
         """A reload begins to make them others; those that go on under another name."""
         now = _names(services)
+        found, self.taken = renames_of(self._ways, now), taken_names(self._ways, now)
         if now not in self._ways:
             self._become((*self._ways, now))
-        return renames_of(self._ways, now)
+        return found
 
     def gone_over_to(self, services: Iterable[ServiceSettings]) -> None:
         """It has come to its end."""
