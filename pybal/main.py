@@ -74,6 +74,7 @@ from pybal.runtime.service_manager import ServiceManager, watchdog_s
 from pybal.runtime.signals import SignalHandling
 from pybal.runtime.stdout import say
 from pybal.runtime.threads import in_pool, own_thread
+from pybal.runtime.time_slices import TimeSlices
 from pybal.runtime.turn_clock import TurnClock, drive
 from pybal.sources.inotify import Inotify
 from pybal.state.changing_files import ChangingFiles
@@ -137,7 +138,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     raise_descriptor_limit()
     logging = begin_logging(debug=options.debug)
     atexit.register(logging.flush)
-    reactor.callWhenRunning(LoopingCall(logging.sum_up).start, SUM_EVERY_S, now=False)
+    slices = TimeSlices(reactor)
+    summing_up = LoopingCall(lambda: Deferred.fromCoroutine(slices.finish(logging.sum_up())))
+    reactor.callWhenRunning(summing_up.start, SUM_EVERY_S, now=False)
     for problem in (*result.errors, *result.warnings):
         emit = _log.error if problem.severity is Severity.ERROR else _log.warn
         emit("{problem}", problem=str(problem))
@@ -326,6 +329,9 @@ def _daemon_ports(
     listeners = KeptListeners(store, here, left, wanted=wanted)
     # A long list may take a second.
     reading = unawaited_threads(_READERS, "reading")
+    # One after another: each thread that computes may have the interpreter while the reactor waits
+    # for it, and services that share a list parse it once.
+    parsing = unawaited_threads(1, "parsing")
     files = BoundedAccess(reactor, own_thread)
     certificates = ChangingFiles(reactor, files)
     processes = ReactorProcesses(reactor, settings.runcommand_user, as_subreaper())
@@ -335,6 +341,7 @@ def _daemon_ports(
         random=random.Random(),
         in_thread=_in_thread,
         read_in_thread=partial(in_pool, reactor, reading),
+        parse_in_thread=partial(in_pool, reactor, parsing),
         state_writing=writing,
         own_thread=own_thread,
         files=files,

@@ -13,8 +13,16 @@ _NO_LITERAL = "it cannot be read (is a quote, a comma or a bracket missing?)"
 
 def parse_literal(text: str) -> object:
     """The value of a Python literal; raises BadValueError for any other text."""
+    body = literal_tree(text).body
+    if isinstance(body, ast.Dict):
+        keys = [key.value for key in body.keys if isinstance(key, ast.Constant)]
+        values = [value.value for value in body.values if isinstance(value, ast.Constant)]
+        if len(keys) == len(values) == len(body.values):
+            # Nearly all lines of pool lists. Each call of literal_eval makes functions that refer
+            # to one another: eleven objects of garbage, which have to be searched for.
+            return dict(zip(keys, values, strict=True))
     try:
-        value: object = ast.literal_eval(literal_tree(text))
+        value: object = ast.literal_eval(body)
     except (ValueError, TypeError, MemoryError, RecursionError) as error:
         raise BadValueError(_no_literal(text)) from error
     return value

@@ -79,7 +79,7 @@ def source_ports(ports: DaemonPorts, settings: Settings, time_slices: TimeSlices
         random=ports.random,
         http=ports.source_http,
         names=ports.names,
-        in_thread=ports.read_in_thread,
+        in_thread=ports.parse_in_thread,
         state_directory=settings.state_directory,
         writing=ports.state_writing,
         read_only=settings.dry_run,

@@ -34,7 +34,8 @@ class DaemonPorts(NamedTuple):
 
     `reactor` provides Twisted's reactor interfaces, its clock must not jump; `now()` is Unix
     seconds; `in_thread` runs a function off the reactor's thread and fires with what it returns,
-    as does `read_in_thread` for what the end of the process need not wait for.
+    as does `read_in_thread` for what the end of the process need not wait for, and
+    `parse_in_thread` for what computes: one function after another.
     `source_http` is for pool lists, whatever monitors use up. `source_address` tells from which of
     our addresses the kernel would reach another one, None if from none; `is_local` whether an
     address is one of ours.
@@ -45,6 +46,7 @@ class DaemonPorts(NamedTuple):
     random: random.Random
     in_thread: InThread
     read_in_thread: InThread
+    parse_in_thread: InThread
     state_writing: StateWriting
     """How the files of the state directory are written."""
     own_thread: OwnThread

@@ -63,10 +63,10 @@ class Member:
 
 class Counts(NamedTuple):
     """How many members there are of a kind. Those that an operator drains count in `ready`,
-    `pooled`, `drained` and `held` only. `weight_up` is the sum of weights of those that are `up`.
-    The four kinds of spare servers, eligible and not pooled, are in the order in which they are to
-    be pooled, if they must be: servers of weight 0 serve nobody and come last; of the others, those
-    that some of their monitors call up come first."""
+    `pooled`, `drained`, `held` and `well` only. `weight_up` is the sum of weights of those that are
+    `up`. The four kinds of spare servers, eligible and not pooled, are in the order in which they
+    are to be pooled, if they must be: servers of weight 0 serve nobody and come last; of the
+    others, those that some of their monitors call up come first."""
 
     enabled: int = 0
     ready: int = 0
@@ -79,6 +79,8 @@ class Counts(NamedTuple):
     drained: int = 0
     """Pooled and drained."""
     held: int = 0
+    well: int = 0
+    """Up, whatever else keeps them out."""
     spare: int = 0
     spare_down: int = 0
     spare_weightless: int = 0
@@ -103,6 +105,7 @@ def counts_of(member: Member) -> tuple[int, ...]:
         pooled,
         pooled and drained,
         pooled and not member.up,
+        member.up,
         spare == 0,
         spare == 1,
         spare == 2,

@@ -20,7 +20,6 @@ from pybal.pool.coordinator import Coordinator
 from pybal.pool.damped_reports import DampedReports
 from pybal.pool.desired import service_key
 from pybal.pool.flap_damping import can_spare
-from pybal.pool.members import Members
 from pybal.pool.ports import CoordinatorPorts
 from pybal.runtime.pieces import Pieces
 from pybal.runtime.stopping import end_each
@@ -65,8 +64,6 @@ class LVSService:
         """On that, while its source is away."""
         self._down_before_us: Mapping[str, IPAddress | None] = {}
         self._has_list = False
-        self._tallied: Members | None = None
-        self._up = 0
 
     def start(self) -> None:
         """Begin to read the pool list; everything else follows from it."""
@@ -181,12 +178,9 @@ class LVSService:
 
     @property
     def tally(self) -> tuple[int, int]:
-        """How many servers it has, and how many are up. Counted when that may have changed: this is
-        asked of all services every few seconds."""
+        """How many servers it has, and how many are up."""
         members = self._coordinator.state.members
-        if members is not self._tallied:
-            self._tallied, self._up = members, sum(member.up for member in members.in_order())
-        return len(members), self._up
+        return len(members), members.counts.well
 
     def preparing(self) -> Pieces[None]:
         """See Coordinator."""

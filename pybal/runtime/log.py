@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, TextIO, cast
 
 from twisted.logger import (
@@ -27,9 +27,10 @@ from twisted.logger import (
 )
 from zope.interface import implementer
 
-from pybal.runtime.log_limit import LogLimit
+from pybal.runtime.log_limit import LogLimit, Summary
 from pybal.runtime.log_writer import LogWriter
 from pybal.runtime.naming import printable
+from pybal.runtime.pieces import Pieces, piecewise
 from pybal.runtime.service_manager import is_journal
 from pybal.runtime.turn_clock import TurnEnds
 
@@ -130,11 +131,15 @@ class LineObserver:
         traceback = failure.getTraceback() if failure is not None and self._tracebacks else ""
         self._write(level, system, text, traceback)
 
-    def sum_up(self) -> None:
+    def sum_up(self) -> Pieces[None]:
         """Write what the limit has left out, where its time is over."""
         if self._limit is not None:
-            for summary in self._limit.due(self._seconds()):
-                self._write(LogLevel.warn, summary.system, str(summary))
+            due = yield from self._limit.due(self._seconds())
+            yield from piecewise(self._write_summaries, due)
+
+    def _write_summaries(self, due: Sequence[Summary]) -> None:
+        for summary in due:
+            self._write(LogLevel.warn, summary.system, str(summary))
 
     def _write(self, level: Any, system: str, text: str, traceback: str = "") -> None:
         priority = f"<{_PRIORITIES.get(level, 6)}>" if self._priorities else ""
@@ -149,7 +154,7 @@ class Logging(NamedTuple):
     LogWriter."""
 
     flush: Callable[[], object]
-    sum_up: Callable[[], None]
+    sum_up: Callable[[], Pieces[None]]
     set_level: Callable[[str], None]
     hold: Callable[[], None]
     turn_ends: TurnEnds

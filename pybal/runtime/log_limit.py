@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
+from pybal.runtime.pieces import PIECE, Pieces
 from pybal.runtime.token_bucket import TokenBucket
 
 WINDOW_S = 60.0
@@ -113,24 +114,31 @@ class LogLimit:
             window.last = text
         return taken
 
-    def due(self, now_s: float) -> Iterator[Summary]:
+    def due(self, now_s: float) -> Pieces[list[Summary]]:
         """What has been left out in windows that are over, those of a system and of the same
-        first words together; each is said once. Windows of which all was written just end."""
-        over = [key for key, window in self._windows.items() if now_s - window.began_s >= WINDOW_S]
+        first words together; each is said once. Windows of which all was written just end. A storm
+        may have left as many as there are kinds."""
         sums: dict[tuple[str, str], Summary] = {}
-        for system, shape in over:
-            window = self._windows.pop((system, shape))
-            if not window.left_out:
-                continue
-            group = system, " ".join(shape.split()[:2]) if len(over) > _TOLD_APART else shape
-            before = sums.get(group)
-            count = window.left_out + (before.count if before else 0)
-            sums[group] = Summary(system, window.last, count, now_s - window.began_s)
-        yield from sums.values()
-        if over:
+        first = [window.began_s for window in islice(self._windows.values(), _TOLD_APART + 1)]
+        apart = len(first) <= _TOLD_APART or now_s - first[-1] < WINDOW_S
+        ended = 0
+        # They are in the order in which they began.
+        while self._windows and now_s - next(iter(self._windows.values())).began_s >= WINDOW_S:
+            (system, shape), window = self._windows.popitem(last=False)
+            ended += 1
+            if window.left_out:
+                group = system, shape if apart else " ".join(shape.split()[:2])
+                before = sums.get(group)
+                count = window.left_out + (before.count if before else 0)
+                sums[group] = Summary(system, window.last, count, now_s - window.began_s)
+            if ended % PIECE == 0:
+                yield
+        found = list(sums.values())
+        if ended:
             for system, count in self._forgotten.items():
-                yield Summary(system, self._last_forgotten, count, WINDOW_S)
+                found.append(Summary(system, self._last_forgotten, count, WINDOW_S))
             self._forgotten.clear()
+        return found
 
     def _takes_new(self, system: str, size_bytes: int, now_s: float) -> bool:
         if now_s - self._began_s < START_S:

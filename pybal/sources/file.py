@@ -40,7 +40,7 @@ class FileReader:
         self._clock = ports.reactor
         self._now = ports.now
         self._access = ports.files
-        self._in_thread = ports.in_thread
+        self._ports = ports
         self._time_slices = ports.time_slices
         self._watch = ports.watches.of(path)
         self._seen: FileStamp | None = None
@@ -68,7 +68,7 @@ class FileReader:
             changed_ns = await self._access.run(self._path, self._directory_changed_ns)
             at_s, now = self._clock.seconds(), self._now()
             add = partial(readings.add, content, changed_ns, at_s, now)
-            found = await parsed(len(content.data), add, self._in_thread)
+            found = await parsed(len(content.data), add, self._ports)
             self._seen = content.stamp
             if readings.stood_still(asked_at_s):
                 return await self._settle(content, readings)
@@ -97,7 +97,7 @@ class FileReader:
         self._settled = content.stamp
         self._refused = ""
         try:
-            return await parsed(len(content.data), readings.content, self._in_thread)
+            return await parsed(len(content.data), readings.content, self._ports)
         except SourceError as error:
             self._refused = str(error)
             raise

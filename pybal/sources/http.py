@@ -86,7 +86,7 @@ class HTTPReader:
         if body == self._body and not self._pending:
             return None
         parse = partial(parse_pool_bytes, body, json_format=self._json_format)
-        found = await parsed(len(body), parse, self._ports.in_thread)
+        found = await parsed(len(body), parse, self._ports)
         before, self._found = self._found, found
         grown = self._body not in (None, body) and body.startswith(self._body or b"")
         if body != self._body:

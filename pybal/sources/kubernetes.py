@@ -58,7 +58,7 @@ class KubernetesReader:
             ca_file=self._ports.ca_file,
         )
         body = whole_body(await self._ports.http.fetch(request))
-        return await parsed(len(body), partial(parse_nodes, body), self._ports.in_thread)
+        return await parsed(len(body), partial(parse_nodes, body), self._ports)
 
     def stop(self) -> None:
         """See Reader: nothing is open between readings."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from pybal.runtime.threads import InThread
+from pybal.sources.ports import SourcePorts
 
 T = TypeVar("T")
 
@@ -13,9 +13,11 @@ LONG_BYTES = 16_384
 """Some 250 lines. A shorter document is parsed at once."""
 
 
-async def parsed(size_bytes: int, parse: Callable[[], T], in_thread: InThread) -> T:
-    """What parse() returns or raises; it shares nothing with others while it runs."""
+async def parsed(size_bytes: int, parse: Callable[[], T], ports: SourcePorts) -> T:
+    """What parse() returns or raises; it shares nothing with others while it runs. Of those who
+    share a list, and so have it in the same moment, each turn goes on with some."""
     if size_bytes < LONG_BYTES:
         return parse()
-    found: T = await in_thread(parse)
+    found: T = await ports.in_thread(parse)
+    await ports.time_slices.pause()
     return found

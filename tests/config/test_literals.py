@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -45,6 +46,25 @@ def test_a_literal_is_its_value() -> None:
     assert parse_literal(" { 'a': [1, -2.5, True, None] } # comment") == {
         "a": [1, -2.5, True, None]
     }
+
+
+def test_what_is_not_hashable_or_not_constant_in_a_dict_is_read_as_ever() -> None:
+    assert parse_literal("{'a': -1, 'b': (), 'a': 2}") == {"a": 2, "b": ()}
+    assert parse_literal("{'a': 1, 'a': 2}") == {"a": 2}
+    for text in ("{**{'a': 1}}", "{'a': 1, **b}", "{'a': b}", "{b: 'a'}"):
+        with pytest.raises(BadValueError):
+            parse_literal(text)
+
+
+def test_a_line_of_a_pool_list_leaves_no_garbage() -> None:
+    """Else a search for it holds up the process, again and again while a long list is read."""
+    gc.collect()
+    gc.disable()
+    try:
+        assert parse_literal("{'host': 'mw1.example', 'weight': 10, 'enabled': True}")
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_nothing_in_a_literal_is_executed(tmp_path: Path) -> None:

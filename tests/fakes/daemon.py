@@ -166,6 +166,7 @@ def memory_ports(
         random=Random(1),
         in_thread=in_thread,
         read_in_thread=in_thread,
+        parse_in_thread=in_thread,
         state_writing=StateWriting(clock, in_thread),
         own_thread=own_thread,
         files=BoundedAccess(clock, own_thread),

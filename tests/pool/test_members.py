@@ -180,6 +180,12 @@ def test_a_list_that_is_there_need_not_be_foreseen() -> None:
         list(members.foresee(["other"]))
 
 
+def test_who_is_up_is_counted_whatever_else_keeps_them_out() -> None:
+    off = ServerSpec("h1", enabled=False)
+    members = Members([member(0), replace(member(1), spec=off), replace(member(2), up=False)])
+    assert (members.counts.up, members.counts.well) == (1, 2)
+
+
 def test_nobody_is_of_any_kind() -> None:
     assert not any(Members().counts)
 

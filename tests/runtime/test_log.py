@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 from pybal.config.settings import LOG_LEVELS
 from pybal.runtime.log import LEVELS, LineObserver, set_level
 from pybal.runtime.log_limit import REPEATS, WINDOW_S, LogLimit
+from pybal.runtime.pieces import in_one_go
 
 
 def logged(*, tracebacks: bool = False, priorities: bool = False) -> tuple[Logger, io.StringIO]:
@@ -122,7 +123,7 @@ def test_what_repeats_is_summed_up() -> None:
     for _ in range(REPEATS + 7):
         log.info("the same")
     clock.advance(WINDOW_S)
-    observer.sum_up()
+    in_one_go(observer.sum_up())
     assert stream.getvalue().splitlines()[REPEATS:] == ["[svc] WARN: … 7 more in 60 s: the same"]
 
 

@@ -17,24 +17,25 @@ from pybal.runtime.log_limit import (
     LogLimit,
     Summary,
 )
+from pybal.runtime.pieces import PIECE, in_one_go
 
 
 def test_a_line_that_repeats_is_written_some_times_then_summed_up() -> None:
     limit = LogLimit(0.0)
     taken = [limit.takes("svc", f"h1: refused after 0.{n} s", n / 10) for n in range(309)]
     assert taken == [True] * REPEATS + [False] * (309 - REPEATS)
-    assert list(limit.due(WINDOW_S - 1)) == []
-    (said,) = limit.due(WINDOW_S)
+    assert in_one_go(limit.due(WINDOW_S - 1)) == []
+    (said,) = in_one_go(limit.due(WINDOW_S))
     assert said == Summary("svc", "h1: refused after 0.308 s", 299, WINDOW_S)
     assert str(said) == "… 299 more in 60 s: h1: refused after 0.308 s"
-    assert list(limit.due(WINDOW_S)) == []
+    assert in_one_go(limit.due(WINDOW_S)) == []
 
 
 def test_after_its_window_it_is_written_again() -> None:
     limit = LogLimit(0.0)
     for _ in range(10):
         limit.takes("svc", "again", 0)
-    list(limit.due(WINDOW_S))
+    in_one_go(limit.due(WINDOW_S))
     assert limit.takes("svc", "again", WINDOW_S)
 
 
@@ -65,7 +66,7 @@ def test_a_system_that_says_ever_new_things_is_bounded() -> None:
     limit = LogLimit(-START_S)
     written = sum(200 for n in range(2_000) if limit.takes("bgp", f"x{n}y".ljust(181), n / 200))
     assert NEW_BURST_BYTES * 0.9 < written < NEW_BURST_BYTES + 10 * 6 * 1024
-    assert sum(each.count for each in limit.due(100)) == 2_000 - written // 200
+    assert sum(each.count for each in in_one_go(limit.due(100))) == 2_000 - written // 200
 
 
 def test_many_systems_that_say_ever_new_things_are_bounded_together() -> None:
@@ -108,7 +109,8 @@ def test_five_hundred_flapping_servers_write_less_than_twenty_kib_a_second() -> 
                 if limit.takes(system, text, second):
                     written += len(system) + len(text) + 12
         if second % SUM_EVERY_S == 0:
-            written += sum(len(str(each)) + len(each.system) + 12 for each in limit.due(second))
+            due = in_one_go(limit.due(second))
+            written += sum(len(str(each)) + len(each.system) + 12 for each in due)
         at_s.append(written)
     assert at_s[60] / 60 < 20 * 1024
     assert max(at_s[n + 10] - at_s[n] for n in range(30, 130)) / 10 < 20 * 1024
@@ -177,7 +179,7 @@ def test_a_window_that_is_over_begins_anew_unless_something_is_to_be_said_of_it(
     assert all(limit.takes("svc", "again", 119.9) for _ in range(REPEATS // 2))
     assert not limit.takes("svc", "again", 119.9), "it began at 60"
     assert not limit.takes("svc", "again", 121.0)
-    assert [each.count for each in limit.due(121.0)] == [2]
+    assert [each.count for each in in_one_go(limit.due(121.0))] == [2]
     assert limit.takes("svc", "again", 121.0)
 
 
@@ -189,7 +191,7 @@ def test_of_many_kinds_those_that_begin_alike_are_summed_up_together(
     for n in range(kinds):
         text = f"Server {'ab'[n % 2]} kind{n} x"
         assert [limit.takes("svc", text, 0.0) for _ in range(REPEATS + 1)][-1] is False
-    assert [each.count for each in limit.due(WINDOW_S)] == counts
+    assert [each.count for each in in_one_go(limit.due(WINDOW_S))] == counts
 
 
 def test_of_too_many_kinds_the_oldest_are_forgotten_and_their_lines_told() -> None:
@@ -198,10 +200,26 @@ def test_of_too_many_kinds_the_oldest_are_forgotten_and_their_lines_told() -> No
         assert not [limit.takes("svc", text, 0.0, vital=True) for _ in range(REPEATS + 1)][-1]
     for n in range(MAX_KINDS - 1):
         limit.takes("svc", f"x{n}y", 1.0, vital=True)
-    assert list(limit.due(1.0)) == []
-    assert list(limit.due(WINDOW_S)) == [
+    assert in_one_go(limit.due(1.0)) == []
+    assert in_one_go(limit.due(WINDOW_S)) == [
         Summary("svc", "third", 1, WINDOW_S),
         Summary("svc", "second", 2, WINDOW_S),
     ]
     limit.takes("svc", "other", WINDOW_S, vital=True)
-    assert list(limit.due(2 * WINDOW_S)) == [], "each is said once"
+    assert in_one_go(limit.due(2 * WINDOW_S)) == [], "each is said once"
+
+
+def test_what_a_storm_left_is_summed_up_in_pieces_and_each_line_is_told_once() -> None:
+    limit = LogLimit(0.0)
+    kinds = 5 * PIECE
+    for n in range(kinds):
+        for _ in range(REPEATS + 1):
+            limit.takes("svc", f"it was h{n}x that went", 0.0, vital=True)
+    pieces = limit.due(WINDOW_S)
+    for done in range(1, 5):
+        next(pieces)
+        assert len(limit._windows) == kinds - done * PIECE
+    assert limit.takes("svc", "it was h0x that went", WINDOW_S, vital=True), "it begins anew"
+    (said,) = in_one_go(pieces)
+    assert said.count == kinds
+    assert len(limit._windows) == 1

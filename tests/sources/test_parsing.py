@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from pybal.config.settings import FileSource, HTTPSource, KubernetesSource, SourceSettings
+from pybal.runtime.time_slices import SLICE_S
 from pybal.sources.parsing import LONG_BYTES
 from pybal.sources.source import Source
 from tests.fakes.sources import SourceBench
 
 MANY = LONG_BYTES // 20
+SERVICES, TURN_OF_ONE_S = 44, 0.001
 
 
 def text_list(count: int) -> bytes:
@@ -89,6 +91,21 @@ def test_nothing_is_published_when_the_source_has_ended_meanwhile(
     source.stop()
     bench.disk.run_one()
     assert bench.take() == []
+
+
+def test_those_who_have_a_long_list_in_the_same_moment_go_on_in_several_turns(
+    tmp_path: Path,
+) -> None:
+    bench = SourceBench(watches_files=False)
+    bench.disk.at_once = False
+    for _ in range(SERVICES):
+        from_file(bench, tmp_path, MANY)
+    while bench.disk.waiting:
+        bench.disk.run_one()
+        bench.clock.rightNow += TURN_OF_ONE_S
+    assert 0 < len(bench.take()) <= SLICE_S / TURN_OF_ONE_S + 1
+    bench.clock.advance(0)
+    assert bench.take()
 
 
 def test_what_is_wrong_with_a_long_list_is_said(tmp_path: Path) -> None:
