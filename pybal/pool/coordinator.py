@@ -111,7 +111,7 @@ class Coordinator:
             record=self._record,
             touched=self._shown.touch,
             handle=self._handle,
-            cannot_be_checked=lambda server: self._steps.cannot_be_checked(server),
+            cannot_be_checked=lambda server, by: self._steps.cannot_be_checked(server, by),
             log=self._log,
         )
         self._addresses, self._crowding = self._pool_servers.addresses, self._pool_servers.crowding

@@ -82,8 +82,9 @@ class ListSteps:
         """Those that have come with a list and are not in the pool yet: some of `servers`."""
         self._unchecked: deque[Server] = deque()
         """Those that have been admitted, and whose monitors have not been started yet."""
-        self._to_check_later: dict[str, Server] = {}
-        """Those whose checks have failed to begin: that is tried again with the next list."""
+        self._to_check_later: dict[str, tuple[Server, str]] = {}
+        """Those whose checks have failed to begin, all or that of this name: it is tried again with
+        the next list."""
 
     def reconfigure(self, settings: ServiceSettings) -> None:
         """From now on these are the settings."""
@@ -117,7 +118,7 @@ class ListSteps:
             await self._check_all()
 
     async def _check_all(self) -> None:
-        self._unchecked.extend(self._to_check_later.values())
+        self._unchecked.extend(server for server, _ in self._to_check_later.values())
         self._to_check_later.clear()
         while self._unchecked and not self._stopped:
             await self._time_slices.pause()
@@ -125,11 +126,12 @@ class ListSteps:
             if self._servers.get(server.host) is server:
                 server.start_monitors(at_once=self._list.keeps or self._is_in_doubt(server.host))
 
-    def cannot_be_checked(self, server: Server) -> None:
-        """See ServerOwner."""
-        self._parts.log.failure("{host} cannot be checked", host=server.host)
-        self._to_check_later[server.host] = server
-        hosts = named(tuple(self._to_check_later))
+    def cannot_be_checked(self, server: Server, by: str) -> None:
+        """See ServerOwner; `by`: not by this monitor, while others check it."""
+        by = f" (by {by})" if by else ""
+        self._parts.log.failure("{host}{by} cannot be checked", host=server.host, by=by)
+        self._to_check_later[server.host] = server, by
+        hosts = named([f"{host}{by}" for host, (_, by) in self._to_check_later.items()])
         self._parts.failed(Failure(ListFailedError(f"{hosts} cannot be checked")))
 
     def _is_in_doubt(self, host: str) -> bool:

@@ -25,7 +25,8 @@ class MonitorFactory(Protocol):
 
 class MonitorSets:
     """The sets of one service. `name(host)` is what the log calls a server; `touched(host)` hears
-    that a monitor of a server has changed."""
+    that a monitor of a server has changed, `not_made(host, monitor)` that one could not be made, by
+    the exception that is being handled."""
 
     def __init__(
         self,
@@ -33,17 +34,24 @@ class MonitorSets:
         create_monitor: MonitorFactory,
         name: Callable[[str], str],
         touched: Callable[[str], None],
+        not_made: Callable[[str, str], None],
         log: Logger,
     ) -> None:
         self._settings = settings
         self._create_monitor = create_monitor
         self._name = name
         self._touched = touched
+        self._not_made = not_made
         self._log = log
 
     def reconfigure(self, settings: ServiceSettings) -> None:
         """From now on these are the settings."""
         self._settings = settings
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Of all that check a server."""
+        return frozenset(each.monitor for each in self._settings.monitors)
 
     def make(
         self,
@@ -53,8 +61,8 @@ class MonitorSets:
         receiver: ReportReceiver | None = None,
         names: frozenset[str] | None = None,
     ) -> tuple[Monitor, ...]:
-        """New monitors, not yet started: all, or those of these names. With a `receiver` of their
-        own they are a trial's."""
+        """New monitors, not yet started: all, or those of these names, as far as they can be made.
+        With a `receiver` of their own they are a trial's."""
         target = Target(
             self._settings.name,
             host,
@@ -75,8 +83,11 @@ class MonitorSets:
         try:
             return self._create_monitor(settings, target, receiver)
         except (Exception, SystemExit):  # noqa: BLE001 - a plugin's mistake must not leave the others unmade
+            if not target.is_trial:
+                self._not_made(target.host, settings.monitor)
+                return None
             self._log.failure(
-                "{host}: its {monitor} could not be made, so it is not checked by that",
+                "{host}: its {monitor} could not be made, so it is not tried by that",
                 host=target.host,
                 monitor=settings.monitor,
             )

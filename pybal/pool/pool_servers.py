@@ -6,7 +6,7 @@ where it is, too, if others have crowded together there (crowding.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import count
 
 from twisted.logger import Logger
@@ -30,7 +30,8 @@ class PoolServers:
     """The ServerOwner (server.py) of one service's servers; each method is described there.
 
     `servers` is a live view, `touched(host)` hears that a monitor of a server has changed, `handle`
-    takes what the policy must know, `cannot_be_checked` whose checks are to begin later."""
+    takes what the policy must know, `cannot_be_checked` whose checks are to begin later: all, or
+    that of a name."""
 
     def __init__(
         self,
@@ -42,7 +43,7 @@ class PoolServers:
         record: ListRecord,
         touched: Callable[[str], None],
         handle: Callable[[AddressChanged], None],
-        cannot_be_checked: Callable[[Server], None],
+        cannot_be_checked: Callable[[Server, str], None],
         log: Logger,
     ) -> None:
         self._list_floor = settings.list_floor
@@ -55,7 +56,10 @@ class PoolServers:
         self._cannot_be_checked = cannot_be_checked
         self._log = log
         self._incarnations = count(1)
-        self._monitors = MonitorSets(settings, ports.create_monitor, self._name, touched, log)
+        self._servers = servers
+        self._monitors = MonitorSets(
+            settings, ports.create_monitor, self._name, touched, self._not_made, log
+        )
         self.addresses = AddressWarnings(settings.address, ports.is_own_address, log)
         """What is odd about where they are."""
         self.crowding = Crowding(servers, self.addresses.at, lambda: policy.state, log)
@@ -79,6 +83,16 @@ class PoolServers:
         self._touched(server.host)
         return self._monitors.make(server.host, address, server.incarnation, names=names)
 
+    def missing_monitors(
+        self, server: Server, address: IPAddress, present: Collection[str]
+    ) -> Sequence[Monitor]:
+        """See ServerOwner."""
+        return self.more_monitors(server, address, self._monitors.names.difference(present))
+
+    def _not_made(self, host: str, monitor: str) -> None:
+        if (server := self._servers.get(host)) is not None:
+            self._cannot_be_checked(server, monitor)
+
     def address_changed(self, server: Server) -> None:
         """See ServerOwner."""
         host, address = server.host, server.address
@@ -100,7 +114,7 @@ class PoolServers:
 
     def cannot_be_checked(self, server: Server) -> None:
         """See ServerOwner."""
-        self._cannot_be_checked(server)
+        self._cannot_be_checked(server, "")
 
     def try_address(self, server: Server, trial: AddressTrial) -> Sequence[Monitor]:
         """See ServerOwner."""

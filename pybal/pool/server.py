@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import is_not
 from typing import Any, Protocol
@@ -52,6 +52,11 @@ class ServerOwner(Protocol):
     ) -> Sequence[Monitor]:
         """New monitors of these names, as far as the service has them, for the present
         `incarnation`; not yet started."""
+
+    def missing_monitors(
+        self, server: Server, address: IPAddress, present: Collection[str]
+    ) -> Sequence[Monitor]:
+        """Those that could not be made before, in the same way: all but those of these names."""
 
     def address_changed(self, server: Server) -> None:
         """The address of an admitted server was found or has changed. Its former monitors are
@@ -112,11 +117,13 @@ class Server:
 
     def start_monitors(self, *, at_once: bool = False) -> None:
         """Check the server as soon as its address is known, and not just when it is its turn if
-        others wait for the outcome. Idempotent."""
+        others wait for the outcome. Idempotent: only those are begun that could not be made."""
         self._at_once = at_once
         moved_to = self._moved_to
         with self._or_later(moved_to):
-            if not self._monitors:
+            if self._monitors:
+                self._start_missing()
+            else:
                 self._start_monitors()
             if moved_to is not None:
                 self._take_address(moved_to)
@@ -250,6 +257,15 @@ class Server:
             monitor.start()
             if self._at_once:
                 monitor.check_soon()
+
+    def _start_missing(self) -> None:
+        if self.address is None or self._stopped:
+            return
+        present = [monitor.name for monitor in self._monitors]
+        new = self._owner.missing_monitors(self, self.address, present)
+        self._monitors = (*self._monitors, *new)
+        for monitor in new:
+            monitor.start()
 
     def _stop_monitors(self) -> None:
         monitors, self._monitors = self._monitors, ()

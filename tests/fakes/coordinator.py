@@ -158,7 +158,7 @@ class Bench:
         """Why each of the steps was taken."""
         self.holds_reports = False
         self.first_results = first_results or {}
-        self._broken = broken
+        self.cannot_make = broken
         self.settings = ServiceSettings(
             name="svc_80",
             protocol=protocol,
@@ -214,7 +214,7 @@ class Bench:
     def _create_monitor(
         self, settings: MonitorSettings, target: Target, receiver: ReportReceiver | None = None
     ) -> Monitor:
-        if settings in self._broken:
+        if settings in self.cannot_make:
             raise ZeroDivisionError("a plugin's mistake")
         first = self.first_results.get(target.host)
         monitor = FakeMonitor(settings.monitor, target, receiver or self, first)

@@ -176,3 +176,34 @@ def test_those_that_other_settings_bring_begin_later(monkeypatch: pytest.MonkeyP
     both = ("IdleConnection", "ProxyFetch")
     assert checks(bench) == [(name, at) for name in both for at in sorted((A, B, X))]
     assert bench.snapshot().list_error == ""
+
+
+def test_what_cannot_be_made_is_made_later_and_others_check_meanwhile() -> None:
+    bench = Bench(monitors=(FETCH, IDLE), broken=(FETCH,))
+    with capturedLogs() as events:
+        bench.list("a", "b")
+    assert "a (by ProxyFetch) cannot be checked" in " ".join(map(format_line, events))
+    error = "ListFailedError: a (by ProxyFetch), b (by ProxyFetch) cannot be checked"
+    assert bench.snapshot().list_error == error
+    assert checks(bench) == [("IdleConnection", A), ("IdleConnection", B)]
+    at_first = [each for each in bench.made if each.running]
+    bench.cannot_make = ()
+    bench.clock.advance(TRY_AGAIN_S)
+    assert bench.snapshot().list_error == ""
+    assert checks(bench) == [
+        (name, at) for name in ("IdleConnection", "ProxyFetch") for at in (A, B)
+    ]
+    assert all(each.running for each in at_first), "those that check go on"
+
+
+def test_a_server_that_nothing_checks_is_told_of_and_checked_later() -> None:
+    bench = Bench(monitors=(FETCH,), broken=(FETCH,))
+    with capturedLogs():
+        bench.list("a")
+        bench.clock.advance(TRY_AGAIN_S)
+    assert bench.snapshot().list_error == "ListFailedError: a (by ProxyFetch) cannot be checked"
+    bench.cannot_make = ()
+    bench.clock.advance(2 * TRY_AGAIN_S)
+    assert checks(bench) == [("ProxyFetch", A)]
+    bench.monitor("a", "ProxyFetch").say(False)
+    assert bench.snapshot().servers[0].up is False
