@@ -45,6 +45,11 @@ class Scope:
     internal: bool = False
     same_confederation: bool = False
 
+    @property
+    def is_inside(self) -> bool:
+        """Whether the peer may speak of what stays within our AS, or our confederation."""
+        return self.internal or self.same_confederation
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -80,7 +85,10 @@ def _origin(value: bytes, _: Scope) -> Origin:
 
 
 def _as_path(value: bytes, scope: Scope) -> Any:
-    return decode_as_path(value, four_octet=scope.four_octet_asn)
+    path = decode_as_path(value, four_octet=scope.four_octet_asn)
+    if not scope.is_inside and path != without_confederation(path):
+        raise ValueError("a confederation's segment from outside of it")  # RFC 5065 section 5
+    return path
 
 
 def _as4_path(value: bytes, _: Scope) -> Any:
@@ -159,7 +167,7 @@ def decode_value(code: int, flags: int, value: bytes, scope: Scope) -> tuple[Any
     """Check and parse one known attribute: (its value, None) or (None, what is wrong)."""
     rule = RULES[code]
     name = AttributeType(code).name
-    if rule.internal_only and not (scope.internal or scope.same_confederation):
+    if rule.internal_only and not scope.is_inside:
         return None, Fault(_DISCARD, code, f"{name} from an external peer")
     if flags & _BOTH != rule.flags:
         return None, Fault(rule.severity, code, f"{name} with flags {flags:#04x}")

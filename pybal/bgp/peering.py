@@ -323,7 +323,7 @@ class Peering:
             self._log.debug("Peer {peer}: {text}", peer=self.peer.label, text=text)
             return
         news = self.statistics.causes.note(Failure(text, weight, self._ports.now()))
-        if established is not None:
+        if established is not None or link.rib is not None:
             return  # the loss of the session is about to be logged, with this
         emit = self._log.warn if news else self._log.debug
         emit("No session with {peer}: {text}", peer=self.peer.label, text=text)

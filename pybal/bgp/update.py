@@ -63,8 +63,8 @@ class _Raw:
 def decode_update(body: bytes, scope: Scope) -> DecodedUpdate:
     """Parse the body of an UPDATE. NotificationError only where RFC 7606 resets the session."""
     withdrawn_data, attribute_data, nlri_data = _split(body)
-    withdrawn = _prefixes(withdrawn_data, AFI_IPV4)
-    prefixes = _prefixes(nlri_data, AFI_IPV4)
+    withdrawn = _prefixes(withdrawn_data)
+    prefixes = _prefixes(nlri_data)
     raw, faults = _raw_attributes(attribute_data)
     raw, duplicates = _without_duplicates(raw)
     faults = [*duplicates, *faults]
@@ -109,9 +109,9 @@ def _split(body: bytes) -> tuple[bytes, bytes, bytes]:
     return body[2:withdrawn_end], body[attributes_start:end], body[end:]
 
 
-def _prefixes(data: bytes, afi: int) -> tuple[Prefix, ...]:
+def _prefixes(data: bytes) -> tuple[Prefix, ...]:
     try:
-        return decode_prefixes(data, afi)
+        return decode_prefixes(data, AFI_IPV4)
     except NLRIError as error:
         raise _reset(UpdateSubcode.INVALID_NETWORK_FIELD, b"", str(error)) from None
 
@@ -168,7 +168,7 @@ def _mp_reach(item: _Raw) -> MPReach:
     if next_hops is None:
         raise _mp_error(item, f"next hop of {value[3]} bytes")
     # The octet after the next hop is reserved and ignored.
-    return MPReach(family, next_hops, _prefixes(value[end + 1 :], family.afi))
+    return MPReach(family, next_hops, _mp_prefixes(item, value[end + 1 :], family))
 
 
 def _next_hops(data: bytes, family: Family) -> tuple[IPAddress, ...] | None:
@@ -187,7 +187,14 @@ def _mp_unreach(item: _Raw) -> MPUnreach:
     family = Family(int.from_bytes(item.value[:2], "big"), item.value[2])
     if family not in SUPPORTED_FAMILIES:
         return MPUnreach(family)
-    return MPUnreach(family, _prefixes(item.value[3:], family.afi))
+    return MPUnreach(family, _mp_prefixes(item, item.value[3:], family))
+
+
+def _mp_prefixes(item: _Raw, data: bytes, family: Family) -> tuple[Prefix, ...]:
+    try:
+        return decode_prefixes(data, family.afi)
+    except NLRIError as error:
+        raise _mp_error(item, str(error)) from None
 
 
 def _check_mp_flags(item: _Raw) -> None:
@@ -282,6 +289,7 @@ def _whole(item: _Raw) -> bytes:
 
 
 def _mp_error(item: _Raw, reason: str) -> NotificationError:
+    """RFC 4760 section 7, whatever is wrong with it."""
     name = AttributeType(item.code).name
     return _reset(UpdateSubcode.OPTIONAL_ATTRIBUTE_ERROR, _whole(item), f"{name}: {reason}")
 

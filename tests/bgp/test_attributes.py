@@ -84,6 +84,17 @@ def test_an_external_peer_says_nothing_of_our_own_as(code: AttributeType) -> Non
     assert decode_value(code, flags, value, Scope(same_confederation=True)) == (says, None)
 
 
+@pytest.mark.parametrize("kind", [3, 4])
+def test_segments_of_a_confederation_come_only_from_within(kind: int) -> None:
+    """RFC 5065 section 5: from anybody else the AS_PATH is malformed."""
+    code, path = AttributeType.AS_PATH, bytes((kind, 1, 0, 0, 0xFC, 0, 2, 1, 0, 0, 0xFC, 1))
+    _, fault = decode_value(code, WELL_KNOWN, path, Scope())
+    reason = "AS_PATH: a confederation's segment from outside of it"
+    assert fault == Fault(WITHDRAW, code, reason)
+    for inside in (INTERNAL, Scope(same_confederation=True)):
+        assert decode_value(code, WELL_KNOWN, path, inside)[1] is None
+
+
 def test_to_a_speaker_of_two_octets_an_aggregator_has_six() -> None:
     code = AttributeType.AGGREGATOR
     short = Aggregator(65535, A)

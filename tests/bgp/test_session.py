@@ -54,6 +54,8 @@ class SessionTest(PeeringCase):
         self.turn(0.2)
         assert notifications(end) == [(4, 0)]
         assert self.peer().sessions_lost == 1
+        told = "Session with 10.0.0.9 lost: sent Hold Timer Expired: nothing heard for 30 s"
+        assert self.logged("warn") == [told], "once"
         self.turn(2)
         assert len(self.router.ends) == 2, "and tried again"
 

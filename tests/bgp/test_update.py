@@ -171,7 +171,14 @@ RESET: dict[str, tuple[bytes, tuple[int, bytes | None]]] = {
         (9, None),
     ),
     "MP_UNREACH cut short (7.12)": (body("800f020002", ""), (9, None)),
-    "MP_REACH NLRI of length 129": (body(REACH6.replace("0080", "0081"), ""), (10, b"")),
+    "MP_REACH NLRI of length 129 (4760 7)": (
+        body(REACH6.replace("0080", "0081"), ""),
+        (9, bytes.fromhex(REACH6.replace("0080", "0081"))),
+    ),
+    "MP_UNREACH NLRI cut short (4760 7)": (
+        body("800f0500020120fd", ""),
+        (9, bytes.fromhex("800f0500020120fd")),
+    ),
     "MP_REACH flags": (
         body(ORIGIN + AS_PATH + "c0" + REACH6[2:], ""),
         (4, bytes.fromhex("c0" + REACH6[2:])),
