@@ -54,15 +54,19 @@ class LeftOvers:
         """Whether some are left that have not been reaped."""
         return bool(self._users)
 
-    def end(self, running: Collection[int]) -> tuple[int, ...]:
+    def end(self, running: Collection[int], ended: int = 0) -> tuple[int, ...]:
         """Kill and reap what no command of those that are `running`, all there are, may be using;
         returns which processes were killed that had not been before. What these have started
-        shows up when they have ended: call again."""
+        shows up when they have ended: call again. `ended` is a command whose group has just been
+        killed: what is left of that is no doing of the next command that ends."""
         users, self._users = self._users, {}
         killed: list[int] = []
         for pid in self.reap(running):
-            if self._children.group(pid) in running:
+            group = self._children.group(pid)
+            if group in running:
                 continue  # It ends with its command.
+            if group == ended:
+                self._killed.add(pid)
             left = self._users[pid] = users.get(pid, set(running)).intersection(running)
             if not left:
                 self._children.kill(pid)

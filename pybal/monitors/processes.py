@@ -151,7 +151,7 @@ class ReactorProcesses:
         self._running.discard(pid)
         if self._left_overs is None:
             return False
-        killed = self._left_overs.end(self._running)
+        killed = self._left_overs.end(self._running, pid)
         # Once more, as what was killed with its group may leave something, too.
         self._look_later(0)
         return bool(killed)

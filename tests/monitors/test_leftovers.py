@@ -84,6 +84,17 @@ def test_what_a_running_command_may_use_waits_until_that_has_ended() -> None:
     assert left_overs.end({7, 8}) == (9,), "7 and 8 came after it"
 
 
+def test_what_was_killed_with_its_group_is_not_told_of_the_next_command_that_ends() -> None:
+    children = FakeChildren(p9=Child(8, 8))
+    left_overs = LeftOvers(children)
+    assert left_overs.end({5}, ended=8) == ()
+    assert left_overs.any
+    assert left_overs.end((), ended=5) == (), "it has not died yet"
+    children.standing[9].ended = True
+    assert left_overs.end(()) == ()
+    assert not left_overs.any
+
+
 def test_what_ended_by_itself_is_reaped_and_not_told() -> None:
     children = FakeChildren(p8=Child(5, 5, ended=True), p9=Child(9, 9, ended=True))
     left_overs = LeftOvers(children)
