@@ -26,7 +26,8 @@ from pybal.net.port import TCPEvents
 from pybal.reload.running import started
 from tests.bgp.memory import MemoryNetwork
 from tests.config.texts import load
-from tests.fakes.daemon import STEP_S, Answering, Reactor, at_once, memory_ports
+from tests.fakes.daemon import STEP_S, Answering, Reactor, memory_ports
+from tests.fakes.deferreds import at_once
 
 SETTLE_S = 60.0
 STORM_S = 0.5

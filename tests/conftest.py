@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.fakes.handover import Store
+
 # How fast and how large examples are made is a matter of chance, and no fault of what is tested.
 _BY_CHANCE = [HealthCheck.too_slow, HealthCheck.data_too_large]
 settings.register_profile("quick", max_examples=15, deadline=None, suppress_health_check=_BY_CHANCE)
@@ -62,6 +64,15 @@ def descriptors() -> Iterator[Callable[[], int]]:
     gc.disable()
     yield lambda: len(os.listdir("/proc/self/fd"))
     gc.enable()
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    """It forgets all at the end."""
+    made = Store()
+    yield made
+    for name in tuple(made.kept):
+        made.forget(name)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -6,7 +6,7 @@ import contextlib
 import os
 import random
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address, ip_address
 from types import SimpleNamespace
@@ -35,42 +35,12 @@ from pybal.handover.format import (
 )
 from pybal.handover.memory import RecordMemory
 from tests.bgp.test_rib import CAPABILITIES, LOCAL, V4, hosts4
+from tests.fakes.handover import Log, Store
 
 PEER = PeerSettings(ip_address("127.0.0.1"), asn=64513)
 SPEAKER = SpeakerSettings(64512, IPv4Address("10.0.0.1"), (PEER,), ())
 THEIRS = Open(64513, 90, IPv4Address("10.0.0.2"), replace(CAPABILITIES, four_octet_asn=64513))
 PLACE = "this boot"
-
-
-class Log:
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def warn(self, text: str, **values: Any) -> None:
-        self.lines.append(text.format(**values))
-
-    def failure(self, text: str) -> None:
-        self.lines.append(f"failure: {text}")
-
-
-class Store:
-    """Copies, as the service manager has."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, list[int]] = {}
-        self.works = True
-
-    def keep(self, name: str, descriptors: Sequence[int]) -> bool:
-        if self.works:
-            self.kept[name] = list(map(os.dup, descriptors))
-        return self.works
-
-    def forget(self, name: str) -> None:
-        for descriptor in self.kept.pop(name, []):
-            os.close(descriptor)
-
-    def left(self) -> dict[str, list[int]]:
-        return {name: list(map(os.dup, own)) for name, own in self.kept.items()}
 
 
 class Rig:

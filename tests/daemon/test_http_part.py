@@ -19,8 +19,8 @@ from pybal.reload.running import started
 from pybal.runtime.threads import InThread, NoThreadError
 from tests.bgp.memory import MemoryNetwork
 from tests.config.texts import load
-from tests.fakes.daemon import Answering, Reactor, at_once, memory_ports
-from tests.fakes.deferreds import result_of
+from tests.fakes.daemon import Answering, Reactor, memory_ports
+from tests.fakes.deferreds import at_once, result_of
 
 CONFIG = """\
 [global]

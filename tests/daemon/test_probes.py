@@ -10,7 +10,8 @@ from pybal.ipvs.memory import MemoryKernel
 from pybal.reload.running import started
 from tests.bgp.memory import MemoryNetwork
 from tests.config.texts import load
-from tests.fakes.daemon import STEP_S, Answering, Reactor, at_once, memory_ports
+from tests.fakes.daemon import STEP_S, Answering, Reactor, memory_ports
+from tests.fakes.deferreds import at_once
 
 HOSTS = [f"192.0.2.{n}" for n in range(1, 11)]
 

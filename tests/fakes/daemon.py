@@ -11,7 +11,7 @@ from random import Random
 from typing import Any, cast
 
 from twisted.internet.base import DelayedCall
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from pybal.bgp.ports import BGPOutside
@@ -30,7 +30,7 @@ from pybal.state.file_access import BoundedAccess
 from pybal.state.state_writing import StateWriting
 from tests.bgp.memory import MemoryNetwork
 from tests.config.texts import load
-from tests.fakes.deferreds import result_of
+from tests.fakes.deferreds import at_once, result_of
 from tests.fakes.files import FilesHere
 from tests.fakes.http import FakeHTTPClient
 from tests.fakes.keeper import no_keeper
@@ -135,14 +135,6 @@ class QuietBFD:
 
     def listen(self, *_: object, multihop: bool) -> Callable[[], None]:
         return lambda: None
-
-
-def at_once(function: Callable[[], Any]) -> Deferred[Any]:
-    """In place of a thread."""
-    try:
-        return succeed(function())
-    except Exception as error:  # noqa: BLE001 - as a thread pool hands it on
-        return fail(error)
 
 
 def no_inotify() -> Inotify:

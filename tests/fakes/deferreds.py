@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 T = TypeVar("T")
@@ -30,3 +31,11 @@ def error_of(deferred: Deferred[T]) -> BaseException:
     error = failures[0].value
     assert error is not None
     return error
+
+
+def at_once(function: Callable[[], T]) -> Deferred[T]:
+    """In place of a thread."""
+    try:
+        return succeed(function())
+    except Exception as error:  # noqa: BLE001 - as a thread pool hands it on
+        return fail(error)

@@ -25,7 +25,7 @@ from pybal.monitors.target import MonitorPorts, Target
 from pybal.net.sockets import SocketNetwork
 from tests.fakes.files import DirectAccess
 from tests.fakes.http import FakeHTTPClient
-from tests.fakes.network import FakeNetwork
+from tests.fakes.network import FakeChannel, FakeNetwork
 from tests.fakes.processes import FakeProcesses
 from tests.fakes.reports import Calling, Results
 
@@ -117,6 +117,13 @@ class MonitorBench:
         for _ in range(round(seconds * 10)):
             self.clock.advance(0.1)
         self.clock.advance(1e-6)
+
+    def channel(self) -> FakeChannel:
+        """The one that is open, waited for if need be."""
+        while not self.network.open:
+            self.clock.advance(0.1)
+        (channel,) = self.network.open
+        return channel
 
     @property
     def next_call_at(self) -> float:

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pybal.handover.listeners import KeptListeners
 from pybal.net.unix_socket import UNIXListener, is_served, what_is_at
-from tests.bgp.test_recorder import Store
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    made = Store()
-    yield made
-    for name in tuple(made.kept):
-        made.forget(name)
+from tests.fakes.handover import Store
 
 
 def at(port: int = 0) -> Callable[[], socket.socket]:

@@ -17,8 +17,7 @@ from pybal.history.ledger import Ledger, Note
 from pybal.history.query import EventPage, EventQuery
 from pybal.history.settings import HistorySettings
 from pybal.runtime.time_slices import TimeSlices
-from tests.fakes.daemon import at_once
-from tests.fakes.deferreds import result_of
+from tests.fakes.deferreds import at_once, result_of
 from tests.instrumentation.exchange import LogLines
 
 NOON = 1_700_000_000.0

@@ -30,8 +30,7 @@ from pybal.history.ledger import Ledger, Note
 from pybal.history.query import EventQuery, HistoryBusyError
 from pybal.history.settings import MIB, HistorySettings
 from pybal.runtime.time_slices import TimeSlices
-from tests.fakes.daemon import at_once
-from tests.fakes.deferreds import result_of
+from tests.fakes.deferreds import at_once, result_of
 from tests.history.disk_bench import NOON, QUICK, Bench, event, opened, until
 from tests.instrumentation.exchange import LogLines
 

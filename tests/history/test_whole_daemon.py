@@ -26,8 +26,8 @@ from pybal.overrides.wish import Scope, Wish
 from pybal.runtime.threads import InThread, NoThreadError, OwnThread
 from pybal.runtime.time_slices import TimeSlices
 from tests.bgp.memory import Router
-from tests.fakes.daemon import DaemonBench, at_once
-from tests.fakes.deferreds import error_of, result_of
+from tests.fakes.daemon import DaemonBench
+from tests.fakes.deferreds import at_once, error_of, result_of
 from tests.history.disk_bench import in_a_thread, until
 from tests.pool.replaying import recorded, replayed
 

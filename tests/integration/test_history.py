@@ -18,7 +18,7 @@ from pybal.history.ledger import Ledger, Note
 from pybal.history.settings import HistorySettings
 from pybal.runtime.time_slices import TimeSlices
 from tests.dry_run import CONFIG, here
-from tests.fakes.daemon import at_once
+from tests.fakes.deferreds import at_once
 from tests.history.disk_bench import opened
 from tests.running import RunningPybal, until
 

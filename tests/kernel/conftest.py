@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from pybal.ipvs.netlink import NetlinkKernel
-from tests.kernel.bgpsite import Site, open_site
-from tests.stage import Stage
+from tests.kernel.bgpsite import PORT, Site, open_site
+from tests.stage import Greeter, Stage
 
 HERE = Path(__file__).parent
 
@@ -60,6 +61,18 @@ def stage(network: Stage) -> Iterator[Stage]:
     """The module's network, with a director whose IPVS knows no service and no connection."""
     yield network
     network.clear()
+
+
+@pytest.fixture
+def greeters(stage: Stage) -> Iterator[dict[str, Greeter]]:
+    """On each real server, something that answers with its name."""
+    with ExitStack() as stack:
+        found = {}
+        for real in stage.reals:
+            greeter = found[real.name] = Greeter(real, PORT)
+            greeter.start()
+            stack.callback(greeter.stop)
+        yield found
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -44,17 +42,6 @@ def write_config(
     (folder / "web").write_text("".join(lines))
     values = {"folder": folder, "name": "web", "vip": vip, "scheduler": scheduler}
     return GLOBAL.format(**values) + SERVICE.format(**values, tunneling=tunneling)
-
-
-@pytest.fixture
-def greeters(stage: Stage) -> Iterator[dict[str, Greeter]]:
-    with ExitStack() as stack:
-        found = {}
-        for real in stage.reals:
-            greeter = found[real.name] = Greeter(real, PORT)
-            greeter.start()
-            stack.callback(greeter.stop)
-        yield found
 
 
 def pool_status(stage: Stage, vip: IPAddress, **statuses: str) -> str:

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from tests.kernel.test_daemon import (
-    greeters,
     pool_status,
     reset_connections,
     wait_settled,
@@ -24,7 +23,6 @@ from tests.running import RunningPybal, until
 from tests.stage import VIP4, Greeter, Stage
 
 pytestmark = pytest.mark.kernel
-__all__ = ["greeters"]
 
 DOWN = "enabled/down/not pooled"
 

@@ -191,17 +191,6 @@ def network() -> Iterator[Stage]:
         yield network
 
 
-@pytest.fixture
-def greeters(stage: Stage) -> Iterator[dict[str, Greeter]]:
-    with ExitStack() as stack:
-        found = {}
-        for real in stage.reals:
-            greeter = found[real.name] = Greeter(real, PORT)
-            greeter.start()
-            stack.callback(greeter.stop)
-        yield found
-
-
 def config(folder: Path, stage: Stage, *names: str, more: str = "", service_more: str = "") -> str:
     """Services of these names on the VIPs, over all real servers."""
     text = GLOBAL.format(folder=folder) + more

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -13,23 +12,15 @@ import pytest
 from tests.kernel.test_daemon import PORT, answers, pool_status, table, wait_settled, write_config
 from tests.kernel.test_ipvs_care import hold
 from tests.running import RunningPybal, until
-from tests.stage import VIP4, Greeter, Stage
+from tests.stage import VIP4, Stage
+
+pytestmark = pytest.mark.usefixtures("greeters")
 
 
 def ask_for(pybal: RunningPybal, verb: str, host: str, **more: Any) -> None:
     body = json.dumps({"host": host, **more}).encode()
     status, answer = pybal.ask_control(f"/api/v1/overrides/{verb}", "POST", body)
     assert status == 200, answer
-
-
-@pytest.fixture(autouse=True)
-def _greeters(stage: Stage) -> Iterator[None]:
-    with ExitStack() as stack:
-        for real in stage.reals:
-            greeter = Greeter(real, PORT)
-            greeter.start()
-            stack.callback(greeter.stop)
-        yield
 
 
 def test_a_drained_server_keeps_its_connections_and_gets_no_new_ones_over_a_crash(

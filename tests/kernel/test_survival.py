@@ -10,11 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernel.test_daemon import greeters, pool_status, table, write_config
+from tests.kernel.test_daemon import pool_status, table, write_config
 from tests.running import RunningPybal, until
 from tests.stage import VIP4, Greeter, Stage
-
-__all__ = ["greeters"]
 
 
 @pytest.fixture

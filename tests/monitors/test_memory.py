@@ -27,7 +27,7 @@ from pybal.model import CheckResult
 from pybal.monitors.former import Former, decode_former, encode_former, key_of
 from pybal.monitors.idleconnection import IdleConnectionSettings
 from pybal.monitors.memory import STALE_S, TAKEN_WITHIN_S, MonitorMemory
-from tests.bgp.test_recorder import Log, Store
+from tests.fakes.handover import Log, Store
 
 UP = Former(True, 100.5, CheckResult(True, "connected", 0.25, 101.0), 3, 77, 12.5)
 

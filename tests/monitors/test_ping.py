@@ -7,23 +7,14 @@ from ipaddress import ip_address
 
 from pybal.monitors.ping import PingSettings
 from tests.fakes.environment import MonitorBench
-from tests.fakes.network import FakeChannel
 
 SETTINGS = PingSettings(timeout_s=3, source_address=ip_address("2001:db8::99"))
-
-
-def pinging(bench: MonitorBench) -> FakeChannel:
-    """The socket of the ping under way, waited for if need be."""
-    while not bench.network.open:
-        bench.clock.advance(0.1)
-    (channel,) = bench.network.open
-    return channel
 
 
 def test_the_echo_of_what_was_sent_is_up() -> None:
     bench = MonitorBench("2001:db8::7")
     monitor = bench.start(SETTINGS)
-    channel = pinging(bench)
+    channel = bench.channel()
     assert (channel.address, channel.source) == (bench.target.address, SETTINGS.source_address)
     bench.clock.advance(0.25)
     channel.receive(channel.sent[0])
@@ -38,7 +29,7 @@ def test_the_echo_of_what_was_sent_is_up() -> None:
 def test_the_echo_of_somebody_elses_request_is_not() -> None:
     bench = MonitorBench()
     bench.start(SETTINGS)
-    channel = pinging(bench)
+    channel = bench.channel()
     channel.receive(b"x" * 16)
     channel.receive(b"")
     assert bench.reports == []
@@ -47,7 +38,7 @@ def test_the_echo_of_somebody_elses_request_is_not() -> None:
 def test_no_answer_to_several_requests_is_down() -> None:
     bench = MonitorBench()
     bench.start(SETTINGS)
-    channel = pinging(bench)
+    channel = bench.channel()
     bench.advance(3)
     assert len(channel.sent) == 4
     assert bench.ups == [False]
@@ -60,7 +51,7 @@ def test_each_ping_has_a_token_of_its_own() -> None:
     bench.start(SETTINGS)
     tokens = set()
     for _ in range(5):
-        channel = pinging(bench)
+        channel = bench.channel()
         tokens.add(channel.sent[0])
         channel.receive(channel.sent[0])
     assert len(tokens) == 5
@@ -69,5 +60,5 @@ def test_each_ping_has_a_token_of_its_own() -> None:
 def test_an_icmp_error_is_down_at_once() -> None:
     bench = MonitorBench()
     bench.start(SETTINGS)
-    pinging(bench).fail(errno.EHOSTUNREACH)
+    bench.channel().fail(errno.EHOSTUNREACH)
     assert bench.reports[0].reason == "ping of 192.0.2.7: no route to host after 0.000 s"

@@ -11,18 +11,10 @@ import pytest
 from pybal.linear_regex import Pattern
 from pybal.monitors.tcpcheck import TCPCheckSettings
 from tests.fakes.environment import MonitorBench
-from tests.fakes.network import FakeChannel, os_error, without_garbage
+from tests.fakes.network import os_error, without_garbage
 
 CONNECT = TCPCheckSettings(timeout_s=3, source_address=ip_address("192.0.2.99"))
 REDIS = dataclasses.replace(CONNECT, send=b"PING\r\n", expect=Pattern(r"^\+PONG"), read_bytes=20)
-
-
-def connecting(bench: MonitorBench) -> FakeChannel:
-    """The connection under way, waited for if need be."""
-    while not bench.network.open:
-        bench.clock.advance(0.1)
-    (channel,) = bench.network.open
-    return channel
 
 
 def reason(bench: MonitorBench) -> str:
@@ -32,7 +24,7 @@ def reason(bench: MonitorBench) -> str:
 def test_a_connection_is_enough_if_nothing_is_expected() -> None:
     bench = MonitorBench()
     monitor = bench.start(CONNECT)
-    channel = connecting(bench)
+    channel = bench.channel()
     assert channel.source == CONNECT.source_address
     channel.connect()
     assert (bench.ups, channel.sent, channel.open) == ([True], [], False)
@@ -45,13 +37,13 @@ def test_a_check_that_is_over_is_no_garbage() -> None:
     bench = MonitorBench()
     bench.start(CONNECT)
     with without_garbage(bench.network):
-        connecting(bench).connect()
+        bench.channel().connect()
 
 
 def test_the_expected_answer_may_come_in_pieces() -> None:
     bench = MonitorBench()
     bench.start(REDIS)
-    channel = connecting(bench)
+    channel = bench.channel()
     channel.connect()
     assert channel.sent == [b"PING\r\n"]
     channel.receive(b"+PO")
@@ -63,7 +55,7 @@ def test_the_expected_answer_may_come_in_pieces() -> None:
 def test_the_end_of_the_connection_may_be_expected() -> None:
     bench = MonitorBench()
     bench.start(dataclasses.replace(REDIS, expect=Pattern("bye$")))
-    channel = connecting(bench)
+    channel = bench.channel()
     channel.connect()
     channel.receive(b"good bye\n")
     assert bench.reports == []
@@ -91,7 +83,7 @@ def test_the_end_of_the_connection_may_be_expected() -> None:
 def test_another_answer_is_down_and_shown(sent: bytes, end: int | None, why: str) -> None:
     bench = MonitorBench()
     bench.start(REDIS)
-    channel = connecting(bench)
+    channel = bench.channel()
     channel.connect()
     if sent:
         channel.receive(sent)
@@ -104,7 +96,7 @@ def test_another_answer_is_down_and_shown(sent: bytes, end: int | None, why: str
 def test_what_is_expected_is_looked_for_in_the_first_bytes_alone() -> None:
     bench = MonitorBench()
     bench.start(dataclasses.replace(REDIS, expect=Pattern("needle")))
-    channel = connecting(bench)
+    channel = bench.channel()
     channel.connect()
     channel.receive(b"x" * 17 + b"needle")
     assert bench.ups == [False]
@@ -121,7 +113,7 @@ def test_what_is_expected_is_looked_for_in_the_first_bytes_alone() -> None:
 def test_no_answer_in_time_is_down(connected: bool, received: bytes, why: str) -> None:
     bench = MonitorBench()
     bench.start(REDIS)
-    channel = connecting(bench)
+    channel = bench.channel()
     if connected:
         channel.connect()
     if received:
@@ -135,7 +127,7 @@ def test_no_answer_in_time_is_down(connected: bool, received: bytes, why: str) -
 def test_what_cannot_be_sent_is_down() -> None:
     bench = MonitorBench()
     bench.start(REDIS)
-    channel = connecting(bench)
+    channel = bench.channel()
     channel.send_error = os_error(errno.EPIPE)
     channel.connect()
     assert reason(bench) == "broken pipe after 0.000 s"

@@ -14,7 +14,7 @@ from pybal.errors import NoSuchThingError
 from pybal.instrumentation.pending_alert import Dated
 from pybal.model import Alert, Severity
 from pybal.state.state_writing import StateWriting
-from tests.fakes.daemon import at_once
+from tests.fakes.deferreds import at_once
 
 PEER = Dated(Alert("bgp-peer-away", Severity.WARNING, None, "away"), 70.0, "192.0.2.1")
 SMALL = Dated(Alert("too-small", Severity.WARNING, "web", "Pool web is too small"), 9.0)

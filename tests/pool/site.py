@@ -15,7 +15,8 @@ from pybal.names.last_known import AddressBook
 from pybal.names.parsing import Addresses
 from pybal.names.resolver import Resolver
 from pybal.state.state_writing import StateWriting
-from tests.fakes.daemon import DaemonBench, at_once
+from tests.fakes.daemon import DaemonBench
+from tests.fakes.deferreds import at_once
 from tests.fakes.names import FakeNamesClient
 
 A, B, C, X, Y = (f"10.0.0.{number}" for number in (1, 2, 3, 98, 99))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
 from pybal.config.settings import Settings
@@ -20,7 +18,7 @@ from pybal.reload.running import cut_off, started
 from pybal.state.state_file import WriteBehind
 from pybal.state.state_writing import StateWriting
 from tests.config.texts import KINDS, load, service
-from tests.fakes.deferreds import result_of
+from tests.fakes.deferreds import at_once, result_of
 from tests.fakes.log import FakeLog
 
 ONE = "[global]\n" + service("one")
@@ -52,13 +50,6 @@ class FakeManager:
 
     def ready(self) -> None:
         self.told.append("ready")
-
-
-def at_once(function: Callable[[], Any]) -> Deferred[Any]:
-    try:
-        return succeed(function())
-    except Exception as error:  # noqa: BLE001 - as a thread pool hands it on
-        return fail(error)
 
 
 class Bench:

@@ -86,21 +86,23 @@ class Storm:
         """Whether it finds what is garbage."""
         self.clock.advance(STORM_S)
         self.cpu_s += STORM_S * share
-        return self.finds()
+        return finds()
 
-    def finds(self) -> bool:
-        knot = Knot()
-        gone = weakref.ref(knot)
-        del knot
-        gc.collect(0)
-        return gone() is None
+
+def finds() -> bool:
+    """Whether a search of what is new finds what is garbage."""
+    knot = Knot()
+    gone = weakref.ref(knot)
+    del knot
+    gc.collect(0)
+    return gone() is None
 
 
 def test_in_a_storm_what_is_new_is_passed_over_until_the_search_of_everything() -> None:
     storm = Storm()
     assert storm.search(share=0.1)
     assert not storm.search()
-    assert not storm.finds(), "the storm goes on"
+    assert not finds(), "the storm goes on"
     knot = Knot()
     gone = weakref.ref(knot)
     del knot
@@ -133,7 +135,7 @@ def test_what_would_take_long_to_search_is_passed_over_though_the_storm_is_over(
     storm.clock.advance(STORM_S)
     gc.freeze()
     assert is_searched_among(int(share * MOST_SEARCHED), generation) is is_searched
-    assert storm.finds(), "what came later is not much"
+    assert finds(), "what came later is not much"
 
 
 def test_the_objects_of_all_generations_that_are_searched_count_together() -> None:
@@ -170,13 +172,6 @@ def test_the_start_is_a_storm_and_costs_later_ones_nothing() -> None:
     clock = Clock()
     tune_garbage_collection(clock, lambda: max(0.0, clock.seconds() - SETTLED_AFTER_S))
 
-    def finds() -> bool:
-        knot = Knot()
-        gone = weakref.ref(knot)
-        del knot
-        gc.collect(0)
-        return gone() is None
-
     passed_over = 0
     while not finds():
         passed_over += 1
@@ -193,7 +188,7 @@ def test_what_another_thread_makes_is_searched_in_a_storm_too() -> None:
     storm = Storm()
     storm.search()
     found: list[bool] = []
-    thread = threading.Thread(target=lambda: found.append(storm.finds()))
+    thread = threading.Thread(target=lambda: found.append(finds()))
     thread.start()
     thread.join()
     assert found == [True]

@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -33,7 +32,7 @@ from pybal.bgp.bfd.session import BFDSession
 from pybal.bgp.settings import BFDAuthSettings, BFDSettings
 from pybal.handover.format import HandoverError
 from tests.bgp.bfd.test_bfd import SETTINGS, UP, A, B, Joined
-from tests.bgp.test_recorder import Store
+from tests.fakes.handover import Store
 
 KINDS: list[AuthType | None] = [None, *AuthType]
 GAP_S = 0.5
@@ -81,14 +80,6 @@ class Lives:
 
     def peer_noticed(self) -> list[bool]:
         return [up for _, up in self.joined.told[B][1:]]
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    made = Store()
-    yield made
-    for name in tuple(made.kept):
-        made.forget(name)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
