@@ -56,7 +56,7 @@ class BGPConnection(TwistedProtocol):
     byte, so that another process could go on.
     """
 
-    def __init__(self, clock: Any, owner: ConnectionOwner, records: Records | None = None) -> None:
+    def __init__(self, clock: Any, owner: ConnectionOwner, records: Records | None) -> None:
         self.ended: Deferred[None] = Deferred()
         self.prepare: Callable[[Any], None] | None = None
         self.peer: PeerSettings | None = None

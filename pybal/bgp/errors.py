@@ -17,7 +17,7 @@ class EncodeError(BGPError):
 class NotificationError(BGPError):
     """The peer broke the protocol; `code`, `subcode` and `data` are the NOTIFICATION to send."""
 
-    def __init__(self, code: int, subcode: int, data: bytes = b"", detail: str = "") -> None:
+    def __init__(self, code: int, subcode: int, data: bytes, detail: str) -> None:
         self.code = code
         self.subcode = subcode
         self.data = data

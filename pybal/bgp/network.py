@@ -70,7 +70,7 @@ class BGPNetwork(Protocol):
 class TwistedNetwork:
     """BGPNetwork on a reactor with IReactorTCP and IReactorSocket."""
 
-    def __init__(self, reactor: Any, listeners: KeptListeners | None = None) -> None:
+    def __init__(self, reactor: Any, listeners: KeptListeners | None) -> None:
         self._reactor = reactor
         self._listeners = listeners or KeptListeners(None, "", {})
 

@@ -80,7 +80,7 @@ def integer(low: int, high: int, what: str = "a whole number") -> Kind[int]:
     return Kind(f"{what} from {low} to {high}", parse)
 
 
-def _decimal(text: str, hint: Callable[[str], str] = lambda _: "") -> Fraction:
+def _decimal(text: str, hint: Callable[[str], str]) -> Fraction:
     if not _DECIMAL.fullmatch(text):
         raise BadValueError(hint(text))
     return Fraction(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from random import Random
 from typing import Any, Protocol
 
@@ -63,9 +63,9 @@ class DirectorHealth:
         services: Mapping[str, ProbedService],
         router: ReportDelivery,
         log: Logger,
-        phase_changed: Callable[[Phase, int], None] = lambda *_: None,
-        time_lost: Callable[[float], None] = lambda _: None,
-        together: Callable[[], AbstractContextManager[None]] = nullcontext,
+        phase_changed: Callable[[Phase, int], None],
+        time_lost: Callable[[float], None],
+        together: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self.stall_detector = StallDetector(reactor.seconds, now, lately(reactor))
         self.recoveries = Recoveries(reactor.seconds)

@@ -68,7 +68,7 @@ class Topic:
             self._viewers[viewer] = rendered.version
             viewer.send(event(rendered.since(version), id_=rendered.state))
 
-    def tell_all(self, data: bytes = b"") -> None:
+    def tell_all(self, data: bytes) -> None:
         """Send everybody what is new, and `data`."""
         for viewer in tuple(self._viewers):
             self.tell(viewer)

@@ -56,8 +56,8 @@ class ServiceChanges(Generic[_R]):
 def service_changes(
     services: Collection[ServiceSettings],
     running: Mapping[str, _R],
-    left: Collection[_R] = (),
-    unsound: Collection[str] = (),
+    left: Collection[_R],
+    unsound: Collection[str],
 ) -> ServiceChanges[_R]:
     """`services` are those of the new configuration. Of earlier reloads that failed: `left` are the
     services that run no longer, oldest first, of which something may still stand in the kernel or

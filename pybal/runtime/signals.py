@@ -59,8 +59,8 @@ class SignalHandling:
         daemon: SignalledDaemon,
         log: Logger,
         take_signal: TakeSignal,
-        objections: Callable[[], Deferred[tuple[str, ...]]] | None = None,
-        ended: Callable[[], object] = lambda: None,
+        objections: Callable[[], Deferred[tuple[str, ...]]] | None,
+        ended: Callable[[], object],
     ) -> None:
         self._reactor = reactor
         self._daemon = daemon

@@ -85,7 +85,7 @@ def create_source(
 def rename_lists(
     state_directory: Path | None,
     renames: Iterable[tuple[str, str]],
-    kept: Collection[str] = (),
+    kept: Collection[str],
 ) -> None:
     """The kept lists of services that have other names now (former and present ones) are theirs; of
     several the newest. The services `kept` may have one under their present name, too; any other

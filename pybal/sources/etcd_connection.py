@@ -38,8 +38,7 @@ class Budget:
     """What one answer may take: bytes, and seconds until its end. For a watch, whose answer may
     be long in coming, the seconds count from the body's first byte if that is earlier."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._bytes_left = 0
         self._ends_at_s = 0.0
         self._body_s = 0.0
@@ -47,13 +46,13 @@ class Budget:
     def renew(self, seconds: float, body_s: float) -> None:
         """Another answer begins."""
         self._bytes_left = MAX_BYTES
-        self._ends_at_s = self._clock() + seconds
+        self._ends_at_s = time.monotonic() + seconds
         self._body_s = body_s
 
     @property
     def seconds_left(self) -> float:
         """Raises TimeoutError if there are none."""
-        left_s = self._ends_at_s - self._clock()
+        left_s = self._ends_at_s - time.monotonic()
         if left_s <= 0:
             raise TimeoutError("the answer takes too long")
         return left_s
@@ -66,7 +65,7 @@ class Budget:
 
     def body_begins(self) -> None:
         """The body's first byte is there."""
-        self._ends_at_s = min(self._ends_at_s, self._clock() + self._body_s)
+        self._ends_at_s = min(self._ends_at_s, time.monotonic() + self._body_s)
 
 
 class _BoundedInput(io.RawIOBase):

@@ -53,7 +53,7 @@ class ListCache:
         writing: StateWriting,
         log: Logger,
         *,
-        read_only: bool = False,
+        read_only: bool,
     ) -> None:
         self._read_only = read_only
         self._newest = CachedList((), 0.0)

@@ -72,9 +72,9 @@ class Detector:
         clock: Any,
         random: Any,
         changed: Callable[[bool], None],
-        sent: int | None = None,
-        former: KeptBFD | None = None,
-        keep: Callable[[KeptBFD | None], None] = lambda _: None,
+        sent: int | None,
+        former: KeptBFD | None,
+        keep: Callable[[KeptBFD | None], None],
     ) -> None:
         self.peer = peer
         self._former = former
