@@ -24,14 +24,9 @@ from twisted.logger import Logger
 
 import pybal
 from pybal.bgp.left import are_of_bgp
-from pybal.config.handover_notes import handover_notes
 from pybal.config.loader import load
-from pybal.config.pool_files import listed_servers, with_pool_files
 from pybal.config.problems import LoadResult, Severity
-from pybal.config.report import host_notes, is_good, report, report_json
 from pybal.config.settings import Settings
-from pybal.config.unit_notes import UNITS, unit_notes
-from pybal.config.users import is_group
 from pybal.daemon.daemon import Daemon
 from pybal.daemon.on_demand import CodeOnDemand
 from pybal.daemon.ports import DaemonPorts
@@ -40,24 +35,23 @@ from pybal.handover.inherited import take_descriptors
 from pybal.handover.listeners import KeptListeners
 from pybal.handover.store import DescriptorStore
 from pybal.handover.successor import Successor, who_keeps
-from pybal.health.descriptor_need import kept_connections, shortage
 from pybal.http.client import BoundedHTTPClient
 from pybal.ipvs.dry_run import DryRunKernel
 from pybal.ipvs.kernel import Kernel
-from pybal.ipvs.modules import KernelModules, kernel_notes, scheduler_notes
+from pybal.ipvs.modules import KernelModules, scheduler_notes
 from pybal.ipvs.ownership import Place, this_place
 from pybal.monitors.installed import GROUP, PluginError, installed_monitors
 from pybal.monitors.leftovers import as_subreaper
 from pybal.monitors.memory import MonitorMemory
 from pybal.monitors.processes import ReactorProcesses
-from pybal.monitors.registry import MonitorTypes, kinds_of, notes_on
+from pybal.monitors.registry import MonitorTypes, kinds_of
 from pybal.names.last_known import AddressBook
 from pybal.names.resolver import Resolver
 from pybal.names.stub_resolver import SystemNames
-from pybal.net.local_address import is_interface, is_local
+from pybal.net.local_address import is_local
 from pybal.net.sockets import SocketNetwork
 from pybal.net.source_address import kernel_source_address
-from pybal.pool.desired import modules_needed
+from pybal.pool.desired import all_modules_needed
 from pybal.reload.at_start import configuration_at_start
 from pybal.reload.running import Running
 from pybal.runtime.command_line import command_line
@@ -204,38 +198,13 @@ def _diff(path: Path, result: LoadResult) -> int:
 
 
 def _check_config(options: argparse.Namespace, result: LoadResult, monitors: MonitorTypes) -> int:
+    from pybal.daemon.config_check import check_config
+
     if result.settings is not None:
         result = replace(result, settings=_with_options(options, result.settings))
-    result = with_pool_files(result)
-    notes = _notes(result.settings, monitors)
-    if options.json:
-        say([report_json(result, notes, strict=options.strict)])
-        return EXIT_OK if is_good(result, strict=options.strict) else EXIT_CONFIG
-    lines, status = report(result, kinds_of(monitors), strict=options.strict)
-    say((*lines, *(f"NOTE: {note}" for note in notes)))
-    return status
-
-
-def _notes(settings: Settings | None, monitors: MonitorTypes) -> list[str]:
-    """What of this host may surprise those who are about to run PyBal on it, its kernel where root
-    asks: no reason to refuse the file, which may be for another host."""
-    if settings is None:
-        return []
-    notes = [*notes_on(settings.services, monitors), *handover_notes(settings)]
-    if os.geteuid() == 0:
-        modules = KernelModules(Path("/"), os.uname().release)
-        notes += (*kernel_notes(modules), *scheduler_notes(modules, _needs(settings)))
-    notes += host_notes(settings, is_local, is_interface, is_group)
-    if any(unit.exists() for unit in UNITS):
-        notes += unit_notes(settings)
-    kept = sum(kept_connections(service, count) for service, count in listed_servers(settings))
-    if text := shortage(kept, descriptor_limit()):
-        notes.append(text)
-    return notes
-
-
-def _needs(settings: Settings) -> list[tuple[str, tuple[str, ...]]]:
-    return [(service.name, modules_needed(service)) for service in settings.services]
+    lines, is_good = check_config(result, monitors, as_json=options.json, strict=options.strict)
+    say(lines)
+    return EXIT_OK if is_good else EXIT_CONFIG
 
 
 def _run(running: Running, begun: _Begun) -> int:
@@ -281,7 +250,7 @@ def _run(running: Running, begun: _Begun) -> int:
         return EXIT_FORBIDDEN if forbidden else EXIT_KERNEL
     if not settings.dry_run:
         modules = KernelModules(Path("/"), os.uname().release)
-        for note in scheduler_notes(modules, _needs(settings)):
+        for note in scheduler_notes(modules, all_modules_needed(settings.services)):
             _log.error("{note}", note=note)
     tune_garbage_collection(reactor)
     # At each system call the reactor's thread may have to wait so long for a thread that computes.

@@ -34,6 +34,11 @@ def modules_needed(settings: ServiceSettings) -> tuple[str, ...]:
     return (f"ip_vs_{settings.scheduler}", *([f"ip_vs_pe_{engine}"] if engine else []))
 
 
+def all_modules_needed(services: Iterable[ServiceSettings]) -> list[tuple[str, tuple[str, ...]]]:
+    """The same of all services, by their names."""
+    return [(settings.name, modules_needed(settings)) for settings in services]
+
+
 def destination_key(settings: ServiceSettings, address: IPAddress) -> DestinationKey:
     """What identifies a real server in the kernel. A service by firewall mark has no port: packets
     keep the port that they came for."""

@@ -289,6 +289,7 @@ def test_nothing_else_is_imported_once_the_daemon_runs() -> None:
         ("pybal/__main__.py", "pybal.runtime.lean_imports"),
         ("pybal/main.py", "pybal.ctl.main"),
         ("pybal/main.py", "pybal.ctl.place"),
+        ("pybal/main.py", "pybal.daemon.config_check"),
         ("pybal/main.py", "pybal.ipvs.netlink"),
         ("pybal/runtime/entry_points.py", "importlib.metadata"),
     }
