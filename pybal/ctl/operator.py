@@ -100,6 +100,7 @@ def change(asked: Asked) -> Result:
     document = _post(asked, "begin", body)
     before = {each["service"]: each for each in document.get("replaced", ())}
     lines = [Line(_said(each, before.get(each["service"]))) for each in document["overrides"]]
+    lines += [Line(note, Style.WORSE) for note in document.get("notes", ())]
     return Result(lines, document)
 
 

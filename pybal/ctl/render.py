@@ -287,6 +287,8 @@ def why_lines(servers: Sequence[Document], now: float) -> list[Line]:
             lines.append(Line(f"  It drains: {_drain(server)}"))
         if _override(server):
             lines.append(Line(f"  An operator's override: {_override(server)}", Style.WORSE))
+        if server.get("same_address"):
+            lines.append(Line(f"  {server['same_address']['text']}", Style.WORSE))
         if server.get("held"):
             held = _held_line(server["service"], server["held"], now)
             lines.append(Line(f"  Kept: {held.text}", held.style))

@@ -16,6 +16,7 @@ from pybal.daemon.server_checks import ServerChecks
 from pybal.errors import ControlError
 from pybal.history.event import Kind
 from pybal.instrumentation.override_document import acknowledgement_document, override_document
+from pybal.instrumentation.same_address import contradictions
 from pybal.overrides.wish import Scope, Wish, no_service
 from pybal.pool.service import LVSService
 from pybal.reload.reloader import Reloader
@@ -96,7 +97,15 @@ class OperatorControls:
     async def override(self, wish: Wish, by: str) -> Mapping[str, Any]:
         """Drain, disable or enable a server for a time."""
         begun = await self._overrides.begin(wish, by)
+        names = [each.service for each in begun.overrides if each.service in self._services]
+        notes = [
+            f"{name}: {found.text}"
+            for name in names
+            for found in contradictions(self._services[name].snapshot().servers)
+            if wish.scope.host in found.hosts
+        ]
         return {
+            "notes": notes,
             "overrides": [override_document(each) for each in begun.overrides],
             "replaced": [override_document(each) for each in begun.replaced],
         }

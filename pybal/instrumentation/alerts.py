@@ -47,6 +47,7 @@ KINDS = (
     Kind("drift", more="more services were changed"),
     Kind("list-held", more="more pools have a list that is held"),
     Kind("override-suspended", more="more overrides are suspended"),
+    Kind("same-address", more="more addresses of several servers are overridden for some of them"),
     Kind("list-failed", more="more pools have a list that could not be put in force"),
     Kind("list-damaged", more="more pools have a damaged list"),
     Kind("list-stale", more="more pools have a list that cannot be had"),

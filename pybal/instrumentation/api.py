@@ -23,6 +23,7 @@ from pybal.instrumentation.openapi import openapi_document
 from pybal.instrumentation.override_document import laid_document, overrides_document
 from pybal.instrumentation.pending_alert import Dated
 from pybal.instrumentation.pools import find_server
+from pybal.instrumentation.same_address import Sharing, same_address, sharing
 from pybal.instrumentation.verbs import verbs_document
 from pybal.instrumentation.view import StatusView
 from pybal.instrumentation.why import why_json
@@ -105,8 +106,8 @@ def document(
             return service_document(service, drains_of(service, view.ipvs()))
         case ("services", name, "servers", host):
             service = _service(view, name)
-            drains = drains_of(service, view.ipvs())
-            return server_document(service, _server(service, host), drains)
+            drains, found = drains_of(service, view.ipvs()), sharing(service.servers)
+            return server_document(service, _server(service, host), drains, found)
         case ("overrides",):
             return overrides_document(view.overrides(), _overridden(view))
         case ("ipvs",):
@@ -186,7 +187,8 @@ def summary(service: ServiceSnapshot) -> Document:
 
 def service_document(service: ServiceSnapshot, drains: Drains) -> Document:
     """A service with everything about its servers."""
-    servers = (server_document(service, server, drains) for server in service.servers)
+    found = sharing(service.servers)
+    servers = (server_document(service, server, drains, found) for server in service.servers)
     held = [_held_change(change) for change in service.held]
     return {
         **summary(service),
@@ -212,10 +214,12 @@ def _held_change(change: KeptSnapshot) -> Document:
     }
 
 
-def server_document(service: ServiceSnapshot, server: ServerSnapshot, drains: Drains) -> Document:
+def server_document(
+    service: ServiceSnapshot, server: ServerSnapshot, drains: Drains, found: Sharing
+) -> Document:
     """A server: its state, why it is or is not pooled, and its monitors. `status` is the contract's
     three words; `state` also knows `draining`; `held` is what keeps it though its list takes it
-    away."""
+    away. `found` are those that have the same address."""
     left = drains.get(server.host)
     return {
         "service": service.name,
@@ -233,6 +237,7 @@ def server_document(service: ServiceSnapshot, server: ServerSnapshot, drains: Dr
         "override": laid_document(server.over),
         "held": next((_held_change(c) for c in service.held if server.host in c.servers), None),
         "why": why_json(server, service.depool_threshold),
+        "same_address": same_address(server, found),
         "monitors": [monitor_document(monitor) for monitor in server.monitors],
     }
 

@@ -115,6 +115,7 @@ SCHEMAS: dict[str, Schema] = {
         state=TEXT,
         draining=maybe(object_of(connections=MAYBE_WHOLE, seconds_left=MAYBE_NUMBER)),
         why=maybe(ref("Why")),
+        same_address=maybe(object_of(hosts=list_of(TEXT), text=TEXT)),
         override=maybe(ref("Override")),
         held=maybe(ref("HeldChange")),
         monitors=list_of(ref("Monitor")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pybal.instrumentation.pending_alert import STARTING_S, PendingAlert
+from pybal.instrumentation.same_address import contradictions
 from pybal.kept_change import KeptSnapshot
 from pybal.model import (
     Alert,
@@ -96,6 +97,10 @@ def _overrides(service: ServiceSnapshot) -> Iterator[PendingAlert]:
             text = f"{name} is disabled by its list, for more than a day"
             alert = Alert("disabled-long", Severity.WARNING, service.name, text)
             yield PendingAlert(alert, server.host, after_s=_LONG_S)
+    for found in contradictions(service.servers):
+        text = f"Pool {service.name}: {found.text}"
+        alert = Alert("same-address", Severity.WARNING, service.name, text)
+        yield PendingAlert(alert, found.address, details=found.hosts)
 
 
 def _is_refused(server: ServerSnapshot) -> bool:

@@ -36,6 +36,7 @@ class FakeControls:
     checked: dict[str, Any] = field(default_factory=dict)
     asked: list[tuple[object, ...]] = field(default_factory=list)
     replaced: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     maintained: set[str | None] = field(default_factory=set)
 
     def confirm(self, service: str, by: str) -> Mapping[str, Any]:
@@ -61,7 +62,7 @@ class FakeControls:
             self._check(service)
         self.asked.append(("override", wish))
         document = override_document(wish.override("text_443", by, NOON))
-        return {"overrides": [document], "replaced": self.replaced}
+        return {"overrides": [document], "replaced": self.replaced, "notes": self.notes}
 
     def undo(self, scope: Scope, by: str) -> Mapping[str, Any]:
         self.asked.append(("undo", scope))

@@ -113,6 +113,12 @@ def test_an_override_in_place_of_another_says_so(site: ServedSite) -> None:
     assert out.endswith(": x (before, it was drained by bob until 23:13 UTC: new kernel)\n")
 
 
+def test_an_override_that_is_not_as_it_seems_says_so(site: ServedSite) -> None:
+    site.controls.notes = ["text_443: cp1 still gets connections, as cp2 is pooled"]
+    _, out, _ = site.ctl("disable", "cp1", "text_443", "--for", "1h", "--reason", "x")
+    assert out.splitlines()[1:] == site.controls.notes
+
+
 @pytest.mark.parametrize("missing", ["--for", "--reason"])
 def test_nothing_goes_without_an_end_and_a_reason(site: ServedSite, missing: str) -> None:
     words = {"--for": "1h", "--reason": "x"}

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -317,7 +318,8 @@ def test_more_servers_than_were_known_are_another_matter_and_fewer_are_not() -> 
 
 def drained(since: float, suspended: str = "") -> ServerSnapshot:
     override = Override("web", "a", Action.DRAIN, "alice", "new disk", since, since + 5 * DAY)
-    return server("a")._replace(weight=0, over=LaidOver(override, 10, True, suspended))
+    over = LaidOver(override, 10, True, suspended)
+    return server("a")._replace(weight=0, over=over, address=ip_address("192.0.2.99"))
 
 
 def test_what_an_operator_has_drained_is_ok_for_a_day_counted_over_restarts() -> None:

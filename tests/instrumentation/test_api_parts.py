@@ -48,7 +48,7 @@ def test_servers_are_counted_by_what_matters() -> None:
 def test_a_server_tells_of_the_change_that_it_is_held_against() -> None:
     change = KeptSnapshot(("cp1",), NOON, False, 1, 2, (), 600.0)
     one = service("web", [server("cp1"), server("cp2")])._replace(held=(change,))
-    shown = [server_document(one, each, {})["held"] for each in one.servers]
+    shown = [server_document(one, each, {}, {})["held"] for each in one.servers]
     assert shown[0]["servers"] == ["cp1"]
     assert shown[1] is None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -211,7 +212,9 @@ def test_what_stood_in_the_kernel_serves_though_no_server_does() -> None:
 
 def test_an_override_that_lasts_for_more_than_a_day() -> None:
     text = f"x of pool web is {DRAINED.override.text}, for more than a day"
-    found = service_alerts(pool([*GOOD, named("x", weight=0, over=DRAINED)]))
+    elsewhere = ip_address("192.0.2.99")
+    drained = named("x", weight=0, over=DRAINED, address=elsewhere)
+    found = service_alerts(pool([*GOOD, drained]))
     assert found == (PendingAlert(alert("overridden-long", text), "x", from_at=NOON + DAY_S),)
 
 
