@@ -1,4 +1,4 @@
-"""What one session has been told and what it is to be told next. No I/O: messages are pulled.
+"""What one session has been told and what it is to be told next. Pure: messages are pulled.
 
 Pulling keeps at most one message in memory beyond what the transport holds, however many
 routes there are, and lets a change that comes in between replace what was not yet said.

@@ -1,4 +1,4 @@
-"""AS paths on the wire: RFC 4271 section 4.3, RFC 6793, RFC 7606 section 7.2, RFC 7607."""
+"""AS paths on the wire: RFC 4271 section 4.3, RFC 6793, RFC 7606 section 7.2, RFC 7607. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Path attributes: one table of flags, lengths and what an error means; RFC 7606 section 7.
+"""Path attributes: one table of flags, lengths and what an error means; RFC 7606 section 7. Pure.
 
 Each attribute's value codec is here; the list of attributes as a whole is update.py's.
 """

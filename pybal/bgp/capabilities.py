@@ -1,4 +1,4 @@
-"""Capabilities: RFC 5492 and the documents of each.
+"""Capabilities: RFC 5492 and the documents of each. Pure.
 
 Unknown codes are kept and ignored. A known capability with a wrong length is ignored too,
 as if it had not been announced (RFC 5492 section 5 leaves it no error of its own).

@@ -1,4 +1,4 @@
-"""The codec's front: any message to bytes, any bytes to a message or a NotificationError."""
+"""The codec's front: any message to bytes, any bytes to a message or a NotificationError. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A NOTIFICATION in words, its data decoded (RFC 4271 section 4.5 and those that followed it)."""
+"""A NOTIFICATION in words, its data decoded (RFC 4271 section 4.5 and its successors). Pure."""
 
 from __future__ import annotations
 

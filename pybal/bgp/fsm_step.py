@@ -1,4 +1,4 @@
-"""One transition of the FSM in the making: timers, actions, and the way back to Idle."""
+"""One transition of the FSM in the making: timers, actions, and the way back to Idle. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Message framing: RFC 4271 sections 4.1 and 6.1, RFC 8654."""
+"""Message framing: RFC 4271 sections 4.1 and 6.1, RFC 8654. Pure."""
 
 from __future__ import annotations
 

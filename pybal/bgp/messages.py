@@ -1,4 +1,4 @@
-"""The messages of BGP as frozen values. The codec turns them into bytes and back."""
+"""The messages of BGP as frozen values. The codec turns them into bytes and back. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What two OPENs make of a session, whether a peer's OPEN is acceptable, who wins a collision."""
+"""What two OPENs make of a session, whether an OPEN is acceptable, who wins a collision. Pure."""
 
 from __future__ import annotations
 

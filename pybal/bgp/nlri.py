@@ -1,4 +1,4 @@
-"""Prefixes on the wire: RFC 4271 section 4.3, RFC 4760 section 5."""
+"""Prefixes on the wire: RFC 4271 section 4.3, RFC 4760 section 5. Pure."""
 
 from __future__ import annotations
 

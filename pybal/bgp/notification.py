@@ -1,4 +1,4 @@
-"""NOTIFICATION and ROUTE-REFRESH: RFC 4271 section 4.5, RFC 9003, RFC 2918, RFC 7313."""
+"""NOTIFICATION and ROUTE-REFRESH: RFC 4271 section 4.5, RFC 9003, RFC 2918, RFC 7313. Pure."""
 
 from __future__ import annotations
 

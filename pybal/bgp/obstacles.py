@@ -1,4 +1,4 @@
-"""Prefixes that a peer cannot be told of, as lines of the log."""
+"""Prefixes that a peer cannot be told of, as lines of the log. Pure."""
 
 from __future__ import annotations
 

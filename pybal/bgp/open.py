@@ -1,4 +1,4 @@
-"""OPEN: RFC 4271 sections 4.2 and 6.2, RFC 5492, RFC 6793, RFC 9072."""
+"""OPEN: RFC 4271 sections 4.2 and 6.2, RFC 5492, RFC 6793, RFC 9072. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network prefix, small enough that ten thousand of them cost nothing to compare."""
+"""A network prefix, small enough that ten thousand of them cost nothing to compare. Pure."""
 
 from __future__ import annotations
 

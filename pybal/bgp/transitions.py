@@ -1,4 +1,4 @@
-"""The transitions of RFC 4271 section 8.2.2: a table of state x event -> what is done.
+"""The transitions of RFC 4271 section 8.2.2: a table of state x event -> what is done. Pure.
 
 Deliberate readings, where the text leaves a choice:
 - one FSM is one connection, so a second OPEN on it (event 19 in OpenConfirm or Established)

@@ -1,4 +1,4 @@
-"""UPDATE: RFC 4271 sections 4.3 and 6.3 as revised by RFC 7606; RFC 4760, RFC 6793, RFC 8950."""
+"""UPDATE: RFC 4271 (4.3, 6.3) as revised by RFC 7606; RFC 4760, RFC 6793, RFC 8950. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""UPDATE, the sending side: RFC 4271 section 4.3, RFC 4760, RFC 6793, RFC 7606 section 5.1."""
+"""UPDATE, the sending side: RFC 4271 section 4.3, RFC 4760, RFC 6793, RFC 7606 5.1. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The metric families of BGP, from one snapshot."""
+"""The metric families of BGP, from one snapshot. Pure."""
 
 from __future__ import annotations
 

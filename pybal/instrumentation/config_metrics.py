@@ -1,4 +1,4 @@
-"""The metrics of the configuration, after the custom of the trade."""
+"""The metrics of the configuration, after the custom of the trade. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The metrics of the history."""
+"""The metrics of the history. Pure."""
 
 from __future__ import annotations
 

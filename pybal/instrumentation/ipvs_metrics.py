@@ -1,4 +1,4 @@
-"""The metrics of how the IPVS table is looked after. What the kernel counts is in ipvs_text."""
+"""Metrics of how the IPVS table is looked after. What the kernel counts is in ipvs_text. Pure."""
 
 from __future__ import annotations
 
