@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pybal.config.bgp_kinds import INTERFACE, INTERFACE_NAME, ip_without_use
+from pybal.config.bgp_kinds import ip_without_use
+from pybal.config.kinds import INTERFACE, is_interface_name
 from pybal.config.section import SectionReader
 from pybal.config.settings import BGPPeer, BGPPeerOptions, BGPSettings, IPNetwork
 from pybal.model import IPAddress
@@ -246,7 +247,7 @@ def _check_address(reader: SectionReader, address: IPAddress) -> None:
     elif scope and not on_a_link:
         plain = str(address).partition("%")[0]
         reader.error(_PEERS, f"{address} must be written as {plain}: only fe80::/10 is of one link")
-    elif scope and not INTERFACE_NAME.fullmatch(scope):
+    elif scope and not is_interface_name(scope):
         reader.error(_PEERS, f"{address}: {scope} must be {INTERFACE.wanted}")
 
 

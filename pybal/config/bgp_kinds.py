@@ -19,6 +19,7 @@ from pybal.config.kinds import (
     choice,
     integer,
     is_blank,
+    text_kind,
     texts_of,
     without_hint,
 )
@@ -241,18 +242,6 @@ def _families(text: str) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def _description(text: str) -> str:
-    if len(text) > MAX_DESCRIPTION or not text.isprintable():
-        raise BadValueError
-    return text
-
-
-def _interface(text: str) -> str:
-    if not INTERFACE_NAME.fullmatch(text):
-        raise BadValueError
-    return text
-
-
 def _import(text: str) -> str:
     if text.lower() == "shared":
         return "shared"
@@ -262,7 +251,6 @@ def _import(text: str) -> str:
 MAX_DESCRIPTION = 100
 _NEVER = ("no", "never", "false", "off", "n", "f")
 _FAMILIES = {"ipv4": 4, "ipv6": 6}
-INTERFACE_NAME = re.compile(r"(?!\.{1,2}$)[^\s/:]{1,15}", re.ASCII)
 LINK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.@-]{0,14}")
 """How an interface is called where an address might stand, too."""
 # RFC 5926's, and the kernel's names of them.
@@ -289,8 +277,10 @@ IMPORT = Kind("no, yes or shared", _import)
 PEER_LIMIT = integer(1, 10_000)
 PREPEND = integer(0, 20, "a number of times")
 MULTIHOP = integer(1, 255, "a number of hops")
-INTERFACE = Kind("the name of a network interface, of up to 15 characters", _interface)
-DESCRIPTION = Kind(f"printable text of up to {MAX_DESCRIPTION} characters", _description)
+DESCRIPTION = text_kind(
+    f"printable text of up to {MAX_DESCRIPTION} characters",
+    lambda text: len(text) <= MAX_DESCRIPTION and text.isprintable(),
+)
 NEXT_HOP_IPV6 = Kind(IPV6.wanted, _next_hop_ipv6)
 ROUTER_ID = Kind("an IPv4 address", _router_id)
 RESTART_TIME = integer(1, 4095, "a whole number of seconds")

@@ -19,7 +19,6 @@ from pybal.config.bgp_kinds import (
     FAMILIES,
     HOLD_TIME,
     IMPORT,
-    INTERFACE,
     LARGE_COMMUNITIES,
     MULTIHOP,
     NEXT_HOP_IPV6,
@@ -31,7 +30,16 @@ from pybal.config.bgp_kinds import (
     TCP_AO,
     TTL_SECURITY,
 )
-from pybal.config.kinds import ABSOLUTE_PATH, ASN, BOOLEAN, HOST_ADDRESS, MED, PORT, SECONDS
+from pybal.config.kinds import (
+    ABSOLUTE_PATH,
+    ASN,
+    BOOLEAN,
+    HOST_ADDRESS,
+    INTERFACE,
+    MED,
+    PORT,
+    SECONDS,
+)
 from pybal.config.section import SectionReader
 from pybal.config.settings import BGPPeerOptions
 from pybal.model import IPAddress

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pybal.config.bad_value import BadValueError
-from pybal.config.kinds import PORT, Kind, choice, integer
+from pybal.config.kinds import INTERFACE, PORT, Kind, choice, integer
 from pybal.config.section import SectionReader
 from pybal.ipvs.model import SYNC_GROUP, SyncDaemon, SyncRole, Timeouts
 from pybal.ipvs.options import KernelOptions
@@ -22,12 +22,6 @@ _ROLES = {
 _DETAILS = tuple(f"ipvs-sync-{name}" for name in ("interface", "id", "group", "port", "ttl"))
 
 
-def _interface(text: str) -> str:
-    if not (len(text.encode()) < 16 and text.isprintable()) or any(c in "/ :" for c in text):
-        raise BadValueError
-    return text
-
-
 def _group(text: str) -> IPAddress:
     address = parse_address(text)
     if address is None or not address.is_multicast:
@@ -37,7 +31,6 @@ def _group(text: str) -> IPAddress:
 
 _TIMEOUT = integer(1, MAX_TIMEOUT_S, "seconds")
 _ROLE = choice(_ROLES)
-_INTERFACE = Kind("the name of a network interface", _interface)
 _ID = integer(0, 255)
 _GROUP = Kind("a multicast address", _group)
 _TTL = integer(1, 255)
@@ -55,14 +48,14 @@ def read_kernel_options(reader: SectionReader) -> KernelOptions:
 
 def _read_sync(reader: SectionReader) -> tuple[SyncDaemon, ...] | None:
     name = reader.get("ipvs-sync-daemon", _ROLE, "none")
-    interface = reader.get("ipvs-sync-interface", _INTERFACE, "")
+    interface = reader.get("ipvs-sync-interface", INTERFACE, "")
     sync_id = reader.get("ipvs-sync-id", _ID, 0)
     group = reader.get("ipvs-sync-group", _GROUP, SYNC_GROUP)
     port = reader.get("ipvs-sync-port", PORT, 8848)
     ttl = reader.get("ipvs-sync-ttl", _TTL, 1)
     roles = _ROLES[name]
     if roles and not reader.is_set("ipvs-sync-interface"):
-        reader.missing("ipvs-sync-interface", f"must be {_INTERFACE.wanted}")
+        reader.missing("ipvs-sync-interface", f"must be {INTERFACE.wanted}")
     if not roles and not reader.is_bad("ipvs-sync-daemon"):
         for key in _DETAILS:
             if reader.is_set(key) and not reader.is_bad(key):

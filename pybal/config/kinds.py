@@ -27,6 +27,8 @@ MAX_U32 = 2**32 - 1
 MAX_PAYLOAD = 1400
 MAX_SOCKET_PATH = 107
 """Bytes; sockaddr_un has room for these and a NUL."""
+MAX_INTERFACE_NAME = 15
+"""The same, of IFNAMSIZ."""
 WORDS_FOR_YES = frozenset(("t", "true", "y", "yes", "on", "1"))
 WORDS_FOR_NO = frozenset(("f", "false", "n", "no", "off", "0"))
 _DIGITS = re.compile("[0-9]{1,10}")
@@ -67,6 +69,17 @@ class Kind(Generic[T_co]):
 def is_blank(text: str) -> bool:
     """Whether a value, or an element of a list, counts as not set."""
     return text in _PLACEHOLDERS
+
+
+def text_kind(wanted: str, is_one: Callable[[str], object]) -> Kind[str]:
+    """Text that is its own value, if `is_one` is true of it."""
+
+    def parse(text: str) -> str:
+        if not is_one(text):
+            raise BadValueError
+        return text
+
+    return Kind(wanted, parse)
 
 
 def integer(low: int, high: int, what: str = "a whole number") -> Kind[int]:
@@ -245,16 +258,14 @@ def _socket_path(text: str) -> Path:
     return path
 
 
-def _group(text: str) -> str:
-    if not _GROUP.fullmatch(text):
-        raise BadValueError
-    return text
-
-
-def _host_name(text: str) -> str:
-    if not is_host_name(text):
-        raise BadValueError
-    return text
+def is_interface_name(text: str) -> bool:
+    """Whether the kernel takes it for one (dev_valid_name() in net/core/dev.c)."""
+    return (
+        text.isprintable()
+        and 0 < len(text.encode()) <= MAX_INTERFACE_NAME
+        and text not in (".", "..")
+        and not any(character in "/ :" for character in text)
+    )
 
 
 def _payload(text: str) -> bytes:
@@ -300,8 +311,11 @@ SOME_ADDRESSES = Kind(ADDRESSES.wanted, _some_addresses)
 LITERAL_STRINGS = Kind("a list of strings such as ['a', 'b']", _literal_strings)
 ABSOLUTE_PATH = Kind("an absolute path", _absolute_path)
 SOCKET_PATH = Kind("an absolute path", _socket_path)
-GROUP = Kind("the name of a group", _group)
-HOST_NAME = Kind("a host name", _host_name)
+GROUP = text_kind("the name of a group", _GROUP.fullmatch)
+INTERFACE = text_kind(
+    f"the name of a network interface, of up to {MAX_INTERFACE_NAME} bytes", is_interface_name
+)
+HOST_NAME = text_kind("a host name", is_host_name)
 PAYLOAD = Kind(r"text, with \r \n \t \\ and \xHH for other bytes", _payload)
 PATTERN = Kind("a regular expression", _pattern)
 SOURCE: Kind[SourceSettings] = Kind(SOURCE_FORMS, parse_source)

@@ -182,21 +182,9 @@ def pool_lines(service: Document, now: float) -> list[Line]:
     ]
     lines += _source_problems(service)
     lines += [_held_line(service["name"], change, now) for change in service["held"]]
-    servers = sorted(service["servers"], key=lambda s: (-_server_grade(s), s["host"]))
-    rows = [
-        row(
-            server["host"],
-            server["address"],
-            server["weight"],
-            server["state"],
-            _trouble(server),
-            style=_STYLES[_server_grade(server)],
-        )
-        for server in servers
-    ]
-    if not rows:
+    if not service["servers"]:
         return [*lines, Line("no servers", Style.BAD)]
-    return [*lines, *table(("HOST", "ADDRESS", "WEIGHT", "STATUS", "REASON"), rows)]
+    return [*lines, *_servers_by("host", service["servers"])]
 
 
 def _held_line(name: str, change: Document, now: float) -> Line:
@@ -213,19 +201,23 @@ def _held_line(name: str, change: Document, now: float) -> Line:
 
 def server_lines(servers: Sequence[Document]) -> list[Line]:
     """A server in all its services."""
-    ordered = sorted(servers, key=lambda s: (-_server_grade(s), s["service"]))
+    return _servers_by("service", servers)
+
+
+def _servers_by(first: str, servers: Sequence[Document]) -> list[Line]:
+    """A table of servers, the worst above; `first` is the field that tells one from another."""
     rows = [
         row(
-            server["service"],
+            server[first],
             server["address"],
             server["weight"],
             server["state"],
             _trouble(server),
             style=_STYLES[_server_grade(server)],
         )
-        for server in ordered
+        for server in sorted(servers, key=lambda s: (-_server_grade(s), s[first]))
     ]
-    return table(("SERVICE", "ADDRESS", "WEIGHT", "STATUS", "REASON"), rows)
+    return table((first.upper(), "ADDRESS", "WEIGHT", "STATUS", "REASON"), rows)
 
 
 def _server_grade(server: Document) -> int:

@@ -21,6 +21,7 @@ from pybal.config.kinds import (
     choice,
     integer,
     some_strings,
+    text_kind,
 )
 from pybal.config.literals import parse_literal
 from pybal.config.monitor_checks import warn_of_hopeless
@@ -234,12 +235,6 @@ def _http_urls(text: str) -> tuple[str, ...]:
     return tuple(map(parse_http_url, some_strings(text)))
 
 
-def _header_value(text: str) -> str:
-    if not (text.isascii() and text.isprintable()):
-        raise BadValueError
-    return text
-
-
 def _statuses(text: str) -> tuple[range, ...]:
     bare = text[1:-1] if text.startswith(("[", "(")) and text.endswith(("]", ")")) else text
     return tuple(_status_range(word.strip().strip("'\"")) for word in bare.strip(", ").split(","))
@@ -274,7 +269,7 @@ def _headers(text: str) -> tuple[tuple[str, str], ...]:
             raise BadValueError(f"{shortened(name, 64)!r} is no name of a header")
         if name.lower() in _NOT_TO_SET:
             raise BadValueError(f"{name} is set by PyBal itself, or by another option")
-        _header_value(content)
+        _HEADER_VALUE.parse(content)
     return tuple(value.items())
 
 
@@ -384,7 +379,9 @@ _URLS = Kind("an http or https URL, or a list of them", _http_urls, _show_urls)
 _STATUSES = Kind(
     "an HTTP status from 100 to 599, a range like 200-399, or a list", _statuses, _show_statuses
 )
-_HEADER_VALUE = Kind("printable ASCII text", _header_value)
+_HEADER_VALUE = text_kind(
+    "printable ASCII text", lambda text: text.isascii() and text.isprintable()
+)
 _HEADERS = Kind("headers such as {'X-Name': 'value'}, in printable ASCII", _headers, _show_headers)
 _CERTIFICATE_DAYS = integer(0, _MOST_CERTIFICATE_DAYS)
 

@@ -67,7 +67,6 @@ REGISTRY = {
         (kinds.SHUTDOWN_DELAY, "60", 60.0),
         (kinds.PASSWORD, "x" * 80, "x" * 80),
         (kinds.DESCRIPTION, "x" * 100, "x" * 100),
-        (kinds.INTERFACE, "x" * 15, "x" * 15),
     ],
 )  # fmt: skip
 def test_what_is_taken_is_its_value(kind: Kind[Any], text: str, value: object) -> None:
@@ -117,7 +116,6 @@ def test_what_is_taken_is_its_value(kind: Kind[Any], text: str, value: object) -
         (kinds.SHUTDOWN_DELAY, "60.1", ""),
         (kinds.PASSWORD, "x" * 81, "it has 81"),
         (kinds.DESCRIPTION, "x" * 101, ""),
-        (kinds.INTERFACE, "x" * 16, ""),
         (kinds.ROUTER_ID, "2001:db8::1", ""),
         (kinds.NEXT_HOP_IPV6, "ff02::1", "it is multicast"),
         (kinds.PREFIX, "192.0.2.1/24", "192.0.2.1/24 has host bits set"),

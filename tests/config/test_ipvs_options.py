@@ -412,7 +412,7 @@ def test_a_threshold_is_as_much_as_the_kernel_can_count() -> None:
     ("key", "good", "wrong"),
     [
         ("ipvs-tcp-timeout", ("1", "2147483"), ("0", "2147484")),
-        ("ipvs-sync-interface", ("i", "a-15-byte-name."), ("a-16-byte-name..", "a b", "a:b")),
+        ("ipvs-sync-interface", ("i", "a-15-byte-name."), ("a-16-byte-name..", "a b", "a:b", "..")),
         ("ipvs-sync-id", ("0", "255"), ("-1", "256")),
         ("ipvs-sync-ttl", ("1", "255"), ("0", "256")),
     ],
