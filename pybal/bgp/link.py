@@ -351,29 +351,19 @@ class Link:
 
     def message_received(self, message: Received) -> None:
         """See ConnectionOwner."""
+        name = "update" if isinstance(message, DecodedUpdate) else type(message).__name__.lower()
+        self._owner.count(name, "received")
         match message:
             case Open():
-                self._owner.count("open", "received")
                 self._open_received(message)
             case DecodedUpdate():
-                self._owner.count("update", "received")
                 self._update_received(message)
             case Notification():
-                self._owner.count("notification", "received")
                 self._notification_received(message)
             case Keepalive():
-                self._owner.count("keepalive", "received")
                 self.feed(EventKind.KEEPALIVE_MSG)
             case RouteRefresh():
-                self._owner.count("routerefresh", "received")
-                self.feed(EventKind.ROUTE_REFRESH_MSG)
-                if self.rib is not None:
-                    self._owner.importer.marker(message)
-                    if message.subtype == RefreshSubtype.REQUEST:
-                        if self.connection is not None:
-                            self.connection.asked(message.family)
-                        self.rib.refresh(message.family)
-                        self.flush()
+                self._refresh_received(message)
 
     def _open_received(self, message: Open) -> None:
         delaying = self.fsm.delay_open_at is not None
@@ -425,6 +415,17 @@ class Link:
         if self.state is State.ESTABLISHED:
             self._owner.importer.take(message.update)
         self.feed(EventKind.UPDATE_MSG)
+
+    def _refresh_received(self, message: RouteRefresh) -> None:
+        self.feed(EventKind.ROUTE_REFRESH_MSG)
+        if self.rib is None:
+            return
+        self._owner.importer.marker(message)
+        if message.subtype == RefreshSubtype.REQUEST:
+            if self.connection is not None:
+                self.connection.asked(message.family)
+            self.rib.refresh(message.family)
+            self.flush()
 
     def _notification_received(self, message: Notification) -> None:
         words = self._owner.in_words(message)

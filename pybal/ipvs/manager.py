@@ -264,16 +264,16 @@ class IPVSManager:
                 continue  # Who was told of another service has taken this one back.
             if key in failed:
                 self._fail(key, failed[key], complete=key != batch.begun)
-            elif key != batch.begun and not self._managed[key].is_done:
-                continue  # Or has published it anew.
-            elif key != batch.begun and self._managed[key].refused_for_good:
-                self._stand_but_for_refusals(key)
-            elif key != batch.begun:
-                self._succeed(key)
-            elif batch.of_many_operations:
+            elif key == batch.begun and batch.of_many_operations:
                 self._to_change.defer(key)
-            else:
+            elif key == batch.begun:
                 self._to_change.let_pass(key)
+            elif not self._managed[key].is_done:
+                continue  # Or has published it anew.
+            elif self._managed[key].refused_for_good:
+                self._stand_but_for_refusals(key)
+            else:
+                self._succeed(key)
 
     def _may_be_planned(self, key: ServiceKey) -> bool:
         """Not if it would be added before it is on record; `recorded` tells when it is."""
