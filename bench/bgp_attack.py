@@ -47,6 +47,7 @@ from pybal.bgp.messages import Capabilities, Keepalive, Open, PathAttributes, Up
 from pybal.bgp.prefix import Prefix
 from tests.bgp.rig import OUR_IPV4, ROUTER_IPV4, Wire, eventually, run
 from tests.running import RunningPybal
+from tests.sockets import reset_at_close
 
 ASN = 64600
 UPDATES_A_S, PACKETS_A_S, SLOW = 26_000, 20_000, 290
@@ -136,7 +137,7 @@ def connects(seconds: float) -> None:
     while time.monotonic() < end:
         try:
             with socket.socket() as connection:
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                reset_at_close(connection)
                 connection.settimeout(0.2)
                 connection.bind((random.choice(sources), 0))
                 connection.connect((OUR_IPV4, 179))

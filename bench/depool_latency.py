@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import socket
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
@@ -37,6 +36,7 @@ from pybal.ipvs.model import (
 from pybal.ipvs.netlink import NetlinkKernel
 from pybal.model import L4Protocol
 from tests.ipvs.tables import leading
+from tests.sockets import reset
 
 ROUNDS = 100
 VIP, PORT = "10.9.0.1", 80
@@ -79,9 +79,7 @@ class RealServer:
         """Close the listener and reset its connections, as a crash does."""
         self._listener.close()
         for connection in self._connections:
-            linger = struct.pack("ii", 1, 0)
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-            connection.close()
+            reset(connection)
 
 
 @contextmanager

@@ -27,13 +27,14 @@ import resource
 import signal
 import socket
 import ssl
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+
+from tests.sockets import reset_at_close
 
 HANDFUL = 128
 _PR_SET_PDEATHSIG = 1
@@ -67,8 +68,7 @@ class RealServer:
             self._server = None
         for transport in list(self.connections):
             if reset:
-                sock = transport.get_extra_info("socket")
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                reset_at_close(transport.get_extra_info("socket"))
             transport.abort()
 
 

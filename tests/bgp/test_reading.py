@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import struct
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from pybal.bgp.reading import note_before_reading
 from pybal.handover.connection import byte_counts
 from pybal.handover.format import HandoverError, Received
 from tests.bgp.test_recorder import PEER, SPEAKER, Rig, rig
+from tests.sockets import reset
 
 __all__ = ["rig"]
 
@@ -115,11 +115,6 @@ def test_the_end_is_read_as_ever_and_nothing_before_it_is_lost(rig: Rig) -> None
     assert bench.taken == DATA
     assert bench.transport.doRead() == "as ever"
     assert bench.transport.read == [b""]
-
-
-def reset(connection: socket.socket) -> None:
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connection.close()
 
 
 def test_a_reset_is_told_as_one_once_all_before_it_was_read(rig: Rig) -> None:

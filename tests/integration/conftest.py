@@ -9,6 +9,7 @@ import pytest
 
 from tests.bgp.pair import Pair
 from tests.bgp.rig import Wire
+from tests.handover.manager import FakeManager
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +23,9 @@ def pair(wire: Wire, tmp_path: Path) -> Iterator[Pair]:
     made = Pair(wire, tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[FakeManager]:
+    with FakeManager(tmp_path) as made:
+        yield made

@@ -9,7 +9,6 @@ import socket
 import stat
 import threading
 import time
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,12 +35,6 @@ WITH_GRACEFUL_RESTART = pytest.mark.parametrize(
     [Terms(), Terms(graceful_restart=True)],
     ids=["plain", "graceful-restart"],
 )
-
-
-@pytest.fixture
-def manager(tmp_path: Path) -> Iterator[FakeManager]:
-    with FakeManager(tmp_path) as made:
-        yield made
 
 
 def _is_let_in(pair: Pair) -> bool:

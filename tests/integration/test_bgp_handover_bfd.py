@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -29,12 +28,6 @@ AUTH = {
     "meticulous keyed sha1": ["METICULOUS_KEYED_SHA1", 7, "a-secret"],
     "keyed md5": ["KEYED_MD5", 7, "a-secret"],
 }
-
-
-@pytest.fixture
-def manager(tmp_path: Path) -> Iterator[FakeManager]:
-    with FakeManager(tmp_path) as made:
-        yield made
 
 
 def bird(pair: Pair, auth: str | None) -> Router:

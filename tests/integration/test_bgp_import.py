@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,12 +78,6 @@ def test_a_router_that_announces_it_itself_is_heard(
     speaker.announce("web", VIP)
     speaker.stop()
     assert "Nobody else announces" not in speaker.log
-
-
-@pytest.fixture
-def manager(tmp_path: Path) -> Iterator[FakeManager]:
-    with FakeManager(tmp_path) as made:
-        yield made
 
 
 def test_the_next_process_hears_it_again_over_the_same_session(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import ssl
-import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from pybal.errors import HTTPFetchError
 from pybal.http.port import HTTPRequest, HTTPResponse
 from tests.integration.certificates import Certificate, make_certificate
 from tests.integration.reactors import real_client, run_in_reactor
+from tests.sockets import reset, reset_at_close
 
 pytestmark = pytest.mark.integration
 
@@ -107,7 +107,7 @@ def resets_after(first: bytes) -> Behaviour:
         connection.recv(4096)
         connection.sendall(first)
         time.sleep(0.05)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        reset_at_close(connection)
 
     return behave
 
@@ -347,8 +347,7 @@ def test_a_tls_connection_that_is_reset_says_so(certificate: Certificate) -> Non
     def resets(secured: socket.socket) -> None:
         says(OK + b"\r\nhalf a li")(secured)
         connection = socket.socket(fileno=secured.detach())
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        connection.close()
+        reset(connection)
 
     with server(TLS(certificate, resets)) as port:
         text = ask(port, "https", tls_verify=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import struct
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from pybal.monitors.idleconnection import IdleConnectionSettings
 from tests.integration.reactors import run_in_reactor, until
 from tests.integration.real_monitors import Watched
+from tests.sockets import reset
 
 pytestmark = pytest.mark.integration
 
@@ -38,12 +38,6 @@ async def accepted(reactor: Any, server: socket.socket) -> socket.socket:
 
     await until(reactor, accept)
     return connections[0]
-
-
-def reset(connection: socket.socket) -> None:
-    """Close with a TCP reset."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connection.close()
 
 
 def test_refused_then_listening_then_gone() -> None:

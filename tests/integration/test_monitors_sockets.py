@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import struct
 from ipaddress import ip_address
 from typing import Any
 
@@ -16,6 +15,7 @@ from pybal.net.port import Keepalive, TCPEvents, UDPEvents
 from pybal.net.sockets import STREAM_BYTES, SocketNetwork
 from tests.integration.reactors import run_in_reactor, sleep, until
 from tests.integration.real_monitors import descriptors
+from tests.sockets import reset
 
 pytestmark = pytest.mark.integration
 
@@ -54,12 +54,6 @@ def unused_port(host: str, kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind) as sock:
         sock.bind((host, 0))
         return int(sock.getsockname()[1])
-
-
-def reset(connection: socket.socket) -> None:
-    """Close with a TCP reset."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connection.close()
 
 
 @LOOPBACKS

@@ -18,3 +18,8 @@ class TurningClock(Clock):
         self, when: float, what: Callable[..., object], *args: object
     ) -> DelayedCall:
         return super().callLater(max(when, TURN_S), what, *args)
+
+    def turn(self, count: int = 1) -> None:
+        """Let the reactor turn so often."""
+        for _ in range(count):
+            self.advance(TURN_S)

@@ -12,7 +12,7 @@ from pybal.ipvs.manager import IPVSManager
 from pybal.ipvs.model import ServiceEntry, ServiceKey
 from tests.fakes.kernel import FakeKernel
 from tests.fakes.log import format_line
-from tests.ipvs.clock import TURN_S, TurningClock
+from tests.ipvs.clock import TurningClock
 
 NOW = 1_700_000_000.0
 
@@ -52,8 +52,7 @@ class ManagerTestCase(SynchronousTestCase):
 
     def turn(self, count: int = 1) -> None:
         """Let the reactor turn."""
-        for _ in range(count):
-            self.clock.advance(TURN_S)
+        self.clock.turn(count)
 
     def settle(self, *entries: ServiceEntry) -> None:
         """Publish, wait, and forget how it came to be."""

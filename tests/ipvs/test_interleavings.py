@@ -137,8 +137,7 @@ class World:
                 return False
 
     def turn(self, count: int) -> None:
-        for _ in range(count):
-            self.clock.advance(TURN_S)
+        self.clock.turn(count)
 
     def settle(self) -> None:
         """Nobody does anything any more, and time passes."""

@@ -13,7 +13,7 @@ from pybal.ipvs.slices import Slices
 from pybal.ipvs.snapshot import ServiceStatistics
 from pybal.ipvs.statistics import MAX_AGE_S, SERVERS_READ_PER_TURN, StatisticsReader
 from tests.fakes.kernel import FakeKernel
-from tests.ipvs.clock import TURN_S, TurningClock
+from tests.ipvs.clock import TurningClock
 from tests.ipvs.examples import DNS, WEB, WEB6, pool, server
 
 
@@ -48,8 +48,7 @@ class Bench:
         self.fired += 1
 
     def turn(self, count: int = 1) -> None:
-        for _ in range(count):
-            self.clock.advance(TURN_S)
+        self.clock.turn(count)
 
 
 def test_nothing_is_read_before_someone_asks() -> None:

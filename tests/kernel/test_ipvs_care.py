@@ -22,7 +22,7 @@ from pybal.ipvs.model import ServiceEntry, ServiceKey
 from pybal.ipvs.netlink import NetlinkKernel
 from pybal.ipvs.operations import EditDestination, Operation
 from pybal.model import L4Protocol
-from tests.ipvs.clock import TURN_S, TurningClock
+from tests.ipvs.clock import TurningClock
 from tests.ipvs.examples import DNS, WEB, WEB6, destination, pool
 from tests.ipvs.tables import leading, read_table
 from tests.kernel.test_daemon import GLOBAL, PORT, SERVICE, pool_status, table
@@ -36,17 +36,12 @@ def run(*command: str) -> None:
     subprocess.run(command, check=True, timeout=30)
 
 
-def turn(clock: TurningClock, count: int = 60) -> None:
-    for _ in range(count):
-        clock.advance(TURN_S)
-
-
 @pytest.fixture
 def manage(kernel: NetlinkKernel) -> Iterator[tuple[TurningClock, IPVSManager]]:
     clock = TurningClock()
     manager = IPVSManager(clock, kernel, lambda: 0.0, dry_run=False)
     manager.start()
-    turn(clock)
+    clock.turn(60)
     yield clock, manager
     manager.stop()
 
@@ -70,17 +65,17 @@ def test_an_audit_names_counts_and_repairs_what_someone_did(
     wanted = {WEB: pool(WEB, 1, 2), DNS: pool(DNS, 1)}
     for entry in wanted.values():
         manager.publish(entry)
-    turn(clock)
+    clock.turn(60)
     run(*command.split())
     manager.audit()
-    turn(clock)
+    clock.turn(60)
     assert read_table(kernel) == wanted
     audit = manager.snapshot().audit
     assert dict(audit.drift_total)[kind] >= 1
     assert any(words in said for drift in audit.drift for said in drift.differences)
     assert audit.repairs_total >= 1
     manager.audit()
-    turn(clock)
+    clock.turn(60)
     assert manager.snapshot().audit.drift == ()
     assert manager.snapshot().in_sync
 
@@ -108,17 +103,17 @@ def test_an_audit_of_what_is_right_changes_nothing_and_one_changed_weight_is_one
     table = {entry.service.key: entry for entry in eleven_thousand()}
     for entry in table.values():
         manager.publish(entry)
-    turn(clock, 200)
+    clock.turn(200)
     assert manager.snapshot().destinations == 11_000
     sent.clear()
     manager.audit()
-    turn(clock, 200)
+    clock.turn(200)
     assert manager.snapshot().audit.audits_total == 1
     assert sent == []
     for key, large in table.items():
         changed = destination(50, weight=7, key=key)
         manager.publish(ServiceEntry(large.service, {**large.destinations, changed.key: changed}))
-        turn(clock, 20)
+        clock.turn(20)
         assert sent == [EditDestination(key, changed)]
         sent.clear()
     assert manager.snapshot().in_sync
@@ -141,17 +136,17 @@ def test_after_an_overrun_of_the_socket_the_table_is_read_and_comes_right() -> N
     manager = IPVSManager(clock, kernel, lambda: 0.0, dry_run=False)
     manager.start()
     manager.publish(pool(WEB, *range(1, 91)))
-    turn(clock)
+    clock.turn(60)
     # Someone adds them all first: every request is refused, too many answers for the socket.
     run("ipvsadm", "-C")
     other = NetlinkKernel()
     manager.publish(pool(WEB, *range(1, 100)))
     manager.publish(pool(DNS, *range(1, 91)))
-    turn(clock)
+    clock.turn(60)
     assert any("ENOBUFS" in str(error) for error in errors(manager))
     for _ in range(8):
         clock.advance(60 * RETRY_FIRST_S)
-        turn(clock)
+        clock.turn(60)
     assert read_table(other) == {WEB: pool(WEB, *range(1, 100)), DNS: pool(DNS, *range(1, 91))}
     assert manager.snapshot().in_sync
     manager.stop()
