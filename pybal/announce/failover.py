@@ -23,7 +23,7 @@ from pybal.bgp.importer import ToldRoutes
 from pybal.bgp.messages import PathAttributes
 from pybal.bgp.peering import Peering
 from pybal.bgp.ports import BGPPorts
-from pybal.bgp.prefix import Prefix
+from pybal.bgp.prefix import Prefix, prefixes_of
 from pybal.bgp.rib import Route
 from pybal.bgp.settings import FailoverSettings
 from pybal.bgp.snapshot import AnnouncedPrefix, BGPSnapshot, MaintenanceSnapshot
@@ -306,7 +306,7 @@ class BGPFailover:
                     self._log.error("No next hop for {prefix}: it is not announced", prefix=prefix)
                     continue
                 route = self._shared[key] = Route(self._attributes(wish), next_hop)
-            for prefix in _prefixes(wish):
+            for prefix in prefixes_of(wish):
                 routes.setdefault(prefix, route)
         return routes
 
@@ -409,14 +409,6 @@ class BGPFailover:
                 as_path=tuple(asn for segment in attributes.as_path or () for asn in segment.asns),
                 local_pref=attributes.local_pref,
             )
-
-
-def _prefixes(wish: Advertisement) -> Iterator[Prefix]:
-    if wish.host:
-        yield Prefix.host(wish.address)
-    if wish.aggregate is not None:
-        network = wish.aggregate
-        yield Prefix(network.prefixlen, network.network_address.packed)
 
 
 def _also(tell: Callable[[Any], None]) -> Callable[[Any], Any]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import NamedTuple
 
+from pybal.bgp.advertisement import Advertisement
 from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST, Family
 from pybal.model import IPAddress
 
@@ -38,3 +40,12 @@ class Prefix(NamedTuple):
         packed = self.octets
         address = IPv4Address(packed) if len(packed) == 4 else IPv6Address(packed)
         return f"{address}/{self.length}"
+
+
+def prefixes_of(wish: Advertisement) -> Iterator[Prefix]:
+    """What routers are told for it."""
+    if wish.host:
+        yield Prefix.host(wish.address)
+    if wish.aggregate is not None:
+        network = wish.aggregate
+        yield Prefix(network.prefixlen, network.network_address.packed)

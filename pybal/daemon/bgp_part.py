@@ -13,7 +13,6 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from pybal.announce.announcer import Announcer, Failover
-from pybal.announce.dry_run import DryRunFailover
 from pybal.announce.maintenance import Maintenance
 from pybal.announce.maintenance_file import maintenance_file
 from pybal.bgp.advertisement import Advertisement
@@ -27,7 +26,8 @@ from pybal.runtime.naming import named
 from pybal.runtime.stopping import end_each
 from pybal.state.keeper import Keeper
 
-if TYPE_CHECKING:  # Loaded for those who speak BGP (on_demand.py).
+if TYPE_CHECKING:  # Loaded for those who speak BGP, or show what they would say (on_demand.py).
+    from pybal.announce.dry_run import DryRunFailover
     from pybal.announce.failover import BGPFailover
     from pybal.bgp.ports import BGPOutside
 
@@ -73,6 +73,7 @@ class BGPPart:
         self._silent = silent
         self._history = history
         self._failover: BGPFailover | None = None
+        self._shown: DryRunFailover | None = None
         self._settings: BGPSettings | None = None
         self._going_over = False
         """Still, as one begins: the one before has failed."""
@@ -109,7 +110,11 @@ class BGPPart:
                 # Nobody would read from these sessions.
                 self._outside().records.end_left()
             if settings is not None:
-                self._announce_by(DryRunFailover(Logger(namespace="bgp")))
+                from pybal.daemon.bgp_speaking import new_dry_run
+
+                self._shown = new_dry_run()
+                self._shown.set_extra(settings.advertised_addresses)
+                self._announce_by(self._shown)
             return
         from pybal.daemon.bgp_speaking import new_failover
 
@@ -146,6 +151,8 @@ class BGPPart:
             await self._switch_off("BGP was switched off")
         elif self._failover is not None:
             await self._adjust(self._failover, before, after)
+        elif self._shown is not None:
+            self._shown.set_extra(after.advertised_addresses)
         elif before is None or failed:
             await self._switch_on(after)
         self._going_over = False
@@ -160,6 +167,7 @@ class BGPPart:
 
     async def _switch_off(self, reason: str) -> None:
         self._announcer.stop()
+        self._shown = None
         if self._failover is not None:
             await self._failover.stop(reason)
             self._failover = None

@@ -10,6 +10,7 @@ from typing import Any
 from twisted.logger import Logger
 
 from pybal.announce.bfd_numbers import BFDNumbers
+from pybal.announce.dry_run import DryRunFailover
 from pybal.announce.failover import BGPFailover
 from pybal.announce.maintenance import Maintenance
 from pybal.announce.settings import failover_settings
@@ -73,6 +74,11 @@ def new_failover(
         maintenance,
         keep_maintenance,
     )
+
+
+def new_dry_run() -> DryRunFailover:
+    """What stands in its place where no router may be told."""
+    return DryRunFailover(Logger(namespace="bgp"))
 
 
 def speaker_settings(settings: BGPSettings, ports: DaemonPorts) -> FailoverSettings:

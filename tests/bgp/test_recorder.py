@@ -239,7 +239,11 @@ def test_with_bgp_switched_off_the_peer_is_told_so(rig: Rig) -> None:
     assert rig.store.kept == {}
 
 
-@pytest.mark.parametrize("settings", [object(), None], ids=["dry run", "BGP is off"])
+@pytest.mark.parametrize(
+    "settings",
+    [SimpleNamespace(advertised_addresses=()), None],
+    ids=["dry run", "BGP is off"],
+)
 def test_who_speaks_no_bgp_leaves_no_peer_waiting_for_somebody_who_reads(
     rig: Rig, settings: Any
 ) -> None:
