@@ -147,7 +147,7 @@ def kernel_wait_s() -> float:
 
 
 def storm(options: argparse.Namespace) -> None:
-    tune_garbage_collection(reactor)  # as in the daemon
+    tune_garbage_collection(reactor, lambda work: work())  # as in the daemon
     sys.setswitchinterval(0.001)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         for with_ledger in (False, True):

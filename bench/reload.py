@@ -148,7 +148,7 @@ def main() -> None:
         with _stopping():
             await measure(options)
 
-    tune_garbage_collection(reactor)
+    tune_garbage_collection(reactor, lambda work: work())
     sys.setswitchinterval(0.001)  # as main does
     reactor.callWhenRunning(
         lambda: Deferred.fromCoroutine(run()).addErrback(lambda failure: failure.printTraceback())

@@ -252,7 +252,7 @@ def _run(running: Running, begun: _Begun) -> int:
         modules = KernelModules(Path("/"), os.uname().release)
         for note in scheduler_notes(modules, all_modules_needed(settings.services)):
             _log.error("{note}", note=note)
-    tune_garbage_collection(reactor)
+    tune_garbage_collection(reactor, daemon.stand_still)
     # At each system call the reactor's thread may have to wait so long for a thread that computes.
     sys.setswitchinterval(_SWITCH_S)
 

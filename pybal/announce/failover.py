@@ -138,6 +138,10 @@ class BGPFailover:
         self._publish()
         await self._speaker.reconfigure(settings.speaker)
 
+    async def stand_still(self, work: Callable[[], None]) -> None:
+        """See Speaker."""
+        await self._speaker.stand_still(work)
+
     def set_announced(self, service: str, wanted: tuple[Advertisement, ...] | None) -> None:
         """From now on `service` wants these addresses announced; None or nothing withdraws.
         Calls of one turn of the reactor are published together."""

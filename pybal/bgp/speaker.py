@@ -32,6 +32,7 @@ from pybal.runtime.stopping import end_each, end_in_turn, ending
 
 _FLUSH_POLL_S = 0.02
 _TIDY_S = 60.0
+STANDSTILL_S = 5.0
 _ABSENCE_S = 30.0  # that a restart may take, where the peer has not been told another time
 FLUSH_LIMIT_S = 1.0  # for withdrawals to leave, before a peer that does not read is left behind
 
@@ -293,6 +294,15 @@ class Speaker:
             left.close()
         for peering in self.peerings.values():
             peering.release_end_of_rib()
+
+    async def stand_still(self, work: Callable[[], None]) -> None:
+        """Do what stops this process, for less than STANDSTILL_S: peers with BFD know first."""
+        await self._bfd.pause(STANDSTILL_S)
+        if not self._has_stopped():
+            try:
+                work()
+            finally:
+                self._bfd.go_on()
 
     async def withdraw(self) -> None:
         """Everything, and wait until that has left, at most FLUSH_LIMIT_S. `stop` is to follow."""

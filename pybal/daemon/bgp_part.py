@@ -199,6 +199,13 @@ class BGPPart:
             else:
                 await self._failover.stop("PyBal is stopping")
 
+    async def stand_still(self, work: Callable[[], None]) -> None:
+        """Do what stops this process for a while, once nobody takes it for dead meanwhile."""
+        if self._failover is None:
+            work()
+        else:
+            await self._failover.stand_still(work)
+
     def time_lost(self, lost_s: float) -> None:
         """This process stood still for so long: say which sessions would not survive three times
         that, as they have a keepalive in each third of their hold time."""

@@ -225,6 +225,11 @@ class Daemon:
         """See Reloader."""
         return self._reloader.reload()
 
+    def stand_still(self, work: Callable[[], None]) -> None:
+        """Do what stops this process for a while, now or soon."""
+        standing = Deferred.fromCoroutine(self._bgp.stand_still(work))
+        standing.addErrback(lambda failure: self._log.failure("It did not stand still", failure))
+
     def _last_good(self) -> WriteBehind[LastGoodConfig] | None:
         """Where what is good is kept."""
         directory = kept_in(self._settings)

@@ -47,7 +47,13 @@ to 150 KB where servers and checks come and go without end. One storm has far fe
 LOOK_EVERY_S = 60.0
 
 
-def tune_garbage_collection(clock: Clock, cpu_s: Callable[[], float] = time.thread_time) -> None:
+StandStill = Callable[[Callable[[], None]], None]
+"""Has that done which stops this process for a while: once nobody takes it for dead meanwhile."""
+
+
+def tune_garbage_collection(
+    clock: Clock, stand_still: StandStill, cpu_s: Callable[[], float] = time.thread_time
+) -> None:
     """Arrange the searches of this process, on `clock` (IReactorTime), from the reactor's thread;
     `cpu_s()` is the processor time that this has used.
 
@@ -56,7 +62,7 @@ def tune_garbage_collection(clock: Clock, cpu_s: Callable[[], float] = time.thre
     at once; what is missed is found by a search of everything, once in a long while, or once many
     searches were passed over.
     """
-    searches = Searches(clock, cpu_s)
+    searches = Searches(clock, stand_still, cpu_s)
     searches.begin()
     clock.callLater(SETTLED_AFTER_S, searches.settle)
     clock.callLater(_SEARCH_ALL_EVERY_S, searches.search_in_time)
@@ -76,8 +82,9 @@ class Searches:
     is garbage soon.
     """
 
-    def __init__(self, clock: Clock, cpu_s: Callable[[], float]) -> None:
+    def __init__(self, clock: Clock, stand_still: StandStill, cpu_s: Callable[[], float]) -> None:
         self._clock = clock
+        self._stand_still = stand_still
         self._cpu_s = cpu_s
         self._thread = get_ident()
         self._since_s, self._used_s = clock.seconds(), cpu_s()
@@ -121,12 +128,12 @@ class Searches:
     def look(self) -> None:
         """Again and again: whether so many were passed over that it is time."""
         if PASSED_OVER - self._left >= MANY_PASSED_OVER:
-            self.search_all()
+            self._stand_still(self.search_all)
         self._clock.callLater(LOOK_EVERY_S, self.look)
 
     def search_in_time(self) -> None:
         """Once in a long while, though few were passed over."""
-        self.search_all()
+        self._stand_still(self.search_all)
         self._clock.callLater(_SEARCH_ALL_EVERY_S, self.search_in_time)
 
     def search_all(self) -> None:

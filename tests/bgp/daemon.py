@@ -7,6 +7,7 @@ object a line, and answers each with one line on standard output:
 {"snapshot": true},
 {"own": [address, ...]} (of which peers are listened to),
 {"complete": true}, {"reconfigure": settings}, {"stop": reason}, {"restart": true},
+{"stand_still": seconds},
 {"stall": true} (milliseconds since the last such question; started with "probe"). Log lines go
 to standard error.
 """
@@ -198,6 +199,8 @@ class Commands(LineReceiver):
             answer = self._probe.take_ms()
         elif command == "complete":
             self._failover.first_routes_complete()
+        elif command == "stand_still":
+            Deferred.fromCoroutine(self._failover.stand_still(partial(time.sleep, value)))
         elif command == "reconfigure":
             Deferred.fromCoroutine(self._failover.reconfigure(settings_of(value)))
         self.sendLine(json.dumps(answer).encode())  # type: ignore[no-untyped-call]

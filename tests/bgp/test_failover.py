@@ -6,6 +6,8 @@ from dataclasses import replace
 from ipaddress import IPv4Address, ip_address, ip_network
 from random import Random
 
+from twisted.internet.defer import Deferred
+
 from pybal.announce.wishes import replaced
 from pybal.bgp.advertisement import Advertisement
 from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST, Family
@@ -65,6 +67,18 @@ class FailoverTest(PeeringCase):
         self.turn()
         assert self.sent() == ("192.0.2.1/32",)
         assert "2001:db8::1/128" in self.logged("error")[0]
+
+    def test_what_stops_this_process_is_done_unless_that_ends(self) -> None:
+        done: list[str] = []
+        self.establish()
+        self.successResultOf(
+            Deferred.fromCoroutine(self.bgp.stand_still(lambda: done.append("before")))
+        )
+        self.bgp.stop("bye")
+        self.successResultOf(
+            Deferred.fromCoroutine(self.bgp.stand_still(lambda: done.append("after")))
+        )
+        assert done == ["before"]
 
     def test_a_graceful_shutdown_precedes_the_withdrawal(self) -> None:
         # RFC 8326.

@@ -30,3 +30,10 @@ def test_a_fault_amid_the_start_of_the_services_is_said(
     with capturedLogs() as logged:
         bench.stop()
     assert not any("log_failure" in event for event in logged)
+
+
+def test_without_bgp_nobody_is_misled_while_the_daemon_stands_still(tmp_path: Path) -> None:
+    bench = DaemonBench(tmp_path, CONFIG, running_s=0.2)
+    done: list[str] = []
+    bench.daemon.stand_still(lambda: done.append("done"))
+    assert done == ["done"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 import pytest
@@ -59,6 +60,23 @@ def test_bfd_lets_the_router_drop_our_routes_when_we_freeze(pair: Pair) -> None:
     wait_routes(bird, HOST)
 
 
+def test_a_router_that_knows_waits_while_we_stand_still(pair: Pair) -> None:
+    bird, speaker = bfd_pair(pair)
+    stand_still(speaker)
+    assert "BFD session down" not in bird.log
+    speaker.freeze()
+    wait_routes(bird, limit_s=1)
+    speaker.thaw()
+
+
+def stand_still(speaker: Speaker) -> None:
+    """Far longer than BFD waits, as a search for garbage does at its worst."""
+    speaker.ask(stand_still=2.0)
+    time.sleep(3)
+    peer = speaker.peer()
+    assert (peer["bfd"], peer["sessions_lost"]) == ("UP", 0)
+
+
 def test_a_stop_ends_bfd_on_purpose(pair: Pair) -> None:
     bird, speaker = bfd_pair(pair)
     speaker.stop("bye")
@@ -73,6 +91,7 @@ def test_frr_and_we_notice_each_other_frozen_long_before_the_hold_timer(pair: Pa
     speaker.announce("web", VIP)
     wait_routes(router, HOST)
     eventually("BFD is up", lambda: speaker.peer()["bfd"] == "UP")
+    stand_still(speaker)
     speaker.freeze()
     wait_routes(router, limit_s=5)
     speaker.thaw()
@@ -146,6 +165,7 @@ def test_bfd_over_several_hops_with_frr(pair: Pair) -> None:
     speaker.announce("web", VIP)
     wait_routes(router, HOST)
     eventually("BFD is up", lambda: speaker.peer()["bfd"] == "UP")
+    stand_still(speaker)
     speaker.freeze()
     wait_routes(router, limit_s=5)
     speaker.thaw()

@@ -20,7 +20,18 @@ from pybal.bgp.bfd.packet import (
     decode_packet,
     encode_packet,
 )
-from pybal.bgp.bfd.session import BFDSession, Outcome, adopt, receive, rest, shut, start, tick
+from pybal.bgp.bfd.session import (
+    BFDSession,
+    Outcome,
+    adopt,
+    go_on,
+    is_overdue,
+    receive,
+    rest,
+    shut,
+    start,
+    tick,
+)
 from pybal.bgp.settings import BFDSettings
 from pybal.model import IPAddress
 from pybal.runtime.clock import cancel
@@ -87,6 +98,10 @@ class Detector:
         self._send: Callable[[bytes], None] | None = None
         self._close: Callable[[], None] | None = None
         self._timer: Any = None
+        self._was_overdue = False
+        """When it was looked at last; all that had come has been received since."""
+        self.leaves = False
+        """For a planned restart, if the session is up."""
         self.adopts_until: float | None = None
         self._unnamed = TokenBucket(*_UNNAMED)
         self._auth = AuthState(sent=random.randrange(2**32) if sent is None else sent)
@@ -125,7 +140,7 @@ class Detector:
         """End, and tell the peer that it is on purpose; not if it is to wait for our return."""
         if self._send is None:
             return
-        if self.session.resting_us:
+        if self.is_left:
             self._disarm()
         else:
             self._apply(shut(self.session))
@@ -133,6 +148,11 @@ class Detector:
         close, self._close, self._send = self._close, None, None
         if close is not None:
             close()
+
+    @property
+    def is_left(self) -> bool:
+        """Whether the peer waits for the next process."""
+        return self.leaves and bool(self.session.resting_us)
 
     @property
     def number_sent(self) -> int | None:
@@ -152,6 +172,12 @@ class Detector:
             if not self.session.polling:
                 return
 
+    def go_on(self) -> None:
+        """The peer need not wait any more, but for a restart."""
+        if self._send is not None and not self.leaves:
+            self.session = go_on(self.session, self._clock.seconds())
+            self._tick()
+
     def authenticate(self, packet: ControlPacket, data: bytes) -> None:
         """RFC 5880 section 6.8.6; BFDPacketError leaves the session as it was."""
         auth = self.session.settings.auth
@@ -170,6 +196,7 @@ class Detector:
         if self._send is None:
             return
         now, jitter = self._clock.seconds(), self._jitter()
+        self._was_overdue = False
         adopted = None
         if self.adopts_until is not None and now < self.adopts_until:
             adopted = adopt(self.session, packet, now, jitter)
@@ -226,8 +253,13 @@ class Detector:
             self._timer = self._clock.callLater(delay_s, self._tick)
 
     def _tick(self) -> None:
+        """After this process stood still, what the peer has sent meanwhile waits to be received: it
+        is given up only in a later turn of the reactor than it was found overdue in."""
+        cancel(self._timer)
         self._timer = None
-        self._apply(tick(self.session, self._clock.seconds(), self._jitter()))
+        now, has_looked = self._clock.seconds(), self._was_overdue
+        self._was_overdue = is_overdue(self.session, now)
+        self._apply(tick(self.session, now, self._jitter(), has_looked=has_looked))
 
     def _jitter(self) -> float:
         return float(self._random.uniform(0.75, 1.0))
@@ -321,10 +353,28 @@ class BFD:
 
     async def rest(self, absences_s: Mapping[IPAddress, float]) -> None:
         """Before a restart: these peers are to wait for us for so long."""
-        resting = [
-            (peer, partial(Deferred.fromCoroutine, detector.rest(absences_s[peer])))
+        leaving = {
+            peer: absences_s[peer]
             for peer, detector in self._detectors.items()
             if peer in absences_s and (detector.number_sent is None or self._keeps_numbers)
+        }
+        for peer in leaving:
+            self._detectors[peer].leaves = True
+        await self._rest(leaving)
+
+    async def pause(self, absence_s: float) -> None:
+        """Before this process stands still: all peers are to wait for us for so long, until
+        `go_on`."""
+        await self._rest(dict.fromkeys(self._detectors, absence_s))
+
+    def go_on(self) -> None:
+        """It is over."""
+        end_each(self._log, *(detector.go_on for detector in self._detectors.values()))
+
+    async def _rest(self, absences_s: Mapping[IPAddress, float]) -> None:
+        resting = [
+            (peer, partial(Deferred.fromCoroutine, self._detectors[peer].rest(absence_s)))
+            for peer, absence_s in absences_s.items()
         ]
         ends = [ending(self._log, f"BFD with {peer}", rest) for peer, rest in resting]
         await DeferredList(ends)
@@ -343,7 +393,7 @@ class BFD:
         sent = {
             str(peer): detector.number_sent
             for peer, detector in self._detectors.items()
-            if detector.session.resting_us
+            if detector.is_left
         }
         left = {peer: number for peer, number in sent.items() if number is not None}
         if left and self._numbers is not None:
@@ -352,7 +402,7 @@ class BFD:
     def stop(self) -> None:
         """Watch nobody any more. Idempotent."""
         end_each(self._log, self._keep_numbers)
-        resting = any(detector.session.resting_us for detector in self._detectors.values())
+        resting = any(detector.is_left for detector in self._detectors.values())
         end_each(self._log, *(partial(self.forget, peer) for peer in tuple(self._detectors)))
         if self._memory is not None:
             end_each(self._log, self._memory.leave if resting else self._memory.end)

@@ -13,7 +13,7 @@ _SLOW_US = 1_000_000  # section 6.8.3: while not Up, never faster than once a se
 @dataclass(frozen=True, slots=True)
 class BFDSession:
     """The state variables of section 6.8.1. Deadlines are on the caller's clock; None: off.
-    `resting_us`: while we go away for a restart, the interval that the peer has been told; else 0.
+    `resting_us`: while the peer is to wait for us, the interval that it has been told; else 0.
     """
 
     settings: BFDSettings
@@ -57,9 +57,15 @@ def start(session: BFDSession, now: float) -> BFDSession:
     return replace(session, transmit_at=now)
 
 
-def tick(session: BFDSession, now: float, jitter: float) -> Outcome:
-    """Serve the timers that are due at `now`. `jitter` is 0.75 to 1."""
-    if session.detect_at is not None and session.detect_at <= now:
+def is_overdue(session: BFDSession, now: float) -> bool:
+    """Whether nothing has been heard for a detection time."""
+    return session.detect_at is not None and session.detect_at <= now
+
+
+def tick(session: BFDSession, now: float, jitter: float, *, has_looked: bool = True) -> Outcome:
+    """Serve the timers that are due at `now`. `jitter` is 0.75 to 1. `has_looked`: whether all that
+    has come by then has been received; else the peer is not given up yet."""
+    if has_looked and is_overdue(session, now):
         session = _detection_expired(session)
     if session.transmit_at is None or session.transmit_at > now:
         return session, ()
@@ -97,13 +103,20 @@ def receive(session: BFDSession, packet: ControlPacket, now: float, jitter: floa
 
 def rest(session: BFDSession, absence_s: float) -> Outcome:
     """Tell the peer by a poll that we send so seldom that it takes us for down only after an
-    absence of `absence_s` (section 6.8.4): it is not to notice a restart. To be said again until
-    `polling` has ended."""
+    absence of `absence_s` (section 6.8.4), or longer, if it knows so: it is not to notice that. To
+    be said again until `polling` has ended."""
     if session.state is not BFDState.UP:
         return session, ()
     interval_us = int(absence_s * 1e6 / session.settings.multiplier)
-    session = replace(session, resting_us=interval_us, polling=True)
+    session = replace(session, resting_us=max(interval_us, session.desired_min_tx_us), polling=True)
     return session, (_packet(session),)
+
+
+def go_on(session: BFDSession, now: float) -> BFDSession:
+    """The peer need not wait any more: it is told at the next tick, which is due at once."""
+    if not session.resting_us:
+        return session
+    return replace(session, resting_us=0, polling=session.state is BFDState.UP, transmit_at=now)
 
 
 def adopt(session: BFDSession, packet: ControlPacket, now: float, jitter: float) -> Outcome | None:

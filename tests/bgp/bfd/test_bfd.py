@@ -226,6 +226,8 @@ class MemoryBFDNetwork:
         self.multihop = False
         self.sent: list[bytes] = []
         self.cut = False
+        self.mute: IPAddress | None = None
+        """What this one sends is lost."""
         self.ttl = 255
 
     def at(self, address: IPAddress) -> MemoryBFDHost:
@@ -246,7 +248,7 @@ class MemoryBFDHost:
 
         def send(data: bytes) -> None:
             network.sent.append(data)
-            if not network.cut and peer in network.receivers:
+            if not network.cut and network.mute != self._address and peer in network.receivers:
                 receiver = network.receivers[peer]
                 network.clock.callLater(0.001, receiver, data, self._address, network.ttl)
 
@@ -260,8 +262,8 @@ class MemoryBFDHost:
 class Joined:
     """Two BFD speakers, and what each told its BGP."""
 
-    def __init__(self, *settings: BFDSettings) -> None:
-        self.clock = Clock()
+    def __init__(self, *settings: BFDSettings, clock: Clock | None = None) -> None:
+        self.clock = clock or Clock()
         self.network = MemoryBFDNetwork(self.clock)
         of_each = settings or (SETTINGS, SETTINGS)
         self.told: dict[IPAddress, list[tuple[float, bool]]] = {A: [], B: []}
