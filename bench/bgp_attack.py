@@ -349,11 +349,8 @@ def measure(options: argparse.Namespace) -> None:
             imports="yes" if options.imports else "no",
         )
 
-        def wrap(*command: str) -> list[str]:
-            return ["ip", "netns", "exec", wire.ours, *command]
-
         try:
-            with RunningPybal(wrap, folder, config) as pybal:
+            with RunningPybal(wire.in_ours, folder, config) as pybal:
                 pybal.wait_for("/alerts", "")
                 eventually("checks are made", lambda: len(seen.read_text()) > 2000, 30)
                 print(

@@ -6,6 +6,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, Logger
 from twisted.trial.unittest import SynchronousTestCase
@@ -86,6 +87,11 @@ class PeeringCase(SynchronousTestCase):
 
     def failover(self, *peers: PeerSettings, **changes: Any) -> BGPFailover:
         return BGPFailover(self.settings(*peers, **changes), self.ports())
+
+    def reconfigure(self, settings: FailoverSettings) -> None:
+        done = Deferred.fromCoroutine(self.bgp.reconfigure(settings))
+        self.turn(1)
+        self.successResultOf(done)
 
     def turn(self, seconds: float = 0.0) -> None:
         """Let `seconds` pass, and all that is due happen."""

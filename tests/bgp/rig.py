@@ -62,6 +62,10 @@ class Wire:
         self._join()
         return self
 
+    def in_ours(self, *command: str) -> list[str]:
+        """The command that runs this one where we are."""
+        return ["ip", "netns", "exec", self.ours, *command]
+
     def rewire(self) -> None:
         """The same with another pair of the same names, which has other link-local addresses."""
         run("ip", "-n", self.ours, "link", "del", "v0")

@@ -7,7 +7,6 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 import pytest
-from twisted.internet.defer import Deferred
 
 from pybal.bgp.advertisement import Advertisement
 from pybal.bgp.constants import AFI_IPV6, IPV4_UNICAST
@@ -46,11 +45,6 @@ class FoundCase(PeeringCase):
         self.bgp = type(self.bgp)(settings, self.ports())
         self.bgp.start()
         self.turn()
-
-    def reconfigure(self, settings: FailoverSettings) -> None:
-        done = Deferred.fromCoroutine(self.bgp.reconfigure(settings))
-        self.turn(1)
-        self.successResultOf(done)
 
     def peers(self) -> dict[str, str]:
         return {peer.address: peer.state for peer in self.bgp.snapshot().peers}

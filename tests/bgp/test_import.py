@@ -7,7 +7,6 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred
 
 from pybal.bgp.advertisement import Advertisement
 from pybal.bgp.as_path import sequence
@@ -306,11 +305,11 @@ class TestImport(ImportCase):
 
     def test_switched_on_by_a_reload_over_the_same_session(self) -> None:
         off = replace(self.peer_settings, imports=False)
-        self.reconfigure(off)
+        self.reconfigure(self.settings(off))
         self.say(said())
         assert self.bgp.snapshot().own == ()
         before = len(self.end.heard)
-        self.reconfigure(self.peer_settings)
+        self.reconfigure(self.settings(self.peer_settings))
         assert RouteRefresh(IPV4_UNICAST) in self.end.heard[before:]
         self.say(said())
         assert self.own().preferred == "alike"
@@ -323,10 +322,6 @@ class TestImport(ImportCase):
         [peering] = self.bgp.peerings
         peering.adjust(replace(self.peer_settings, shares=True))
         assert self.own().shared
-
-    def reconfigure(self, peer: PeerSettings) -> None:
-        Deferred.fromCoroutine(self.bgp.reconfigure(self.settings(peer)))
-        self.turn()
 
 
 class TestStop(ImportCase):

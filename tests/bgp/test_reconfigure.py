@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 
 from pybal.bgp.advertisement import Advertisement
 from pybal.bgp.messages import Keepalive, Open
-from pybal.bgp.settings import ExportPolicy, FailoverSettings, PeerSettings
+from pybal.bgp.settings import ExportPolicy, PeerSettings
 from tests.bgp.memory import Router
 from tests.bgp.peeringcase import (
     CAPABILITIES,
@@ -28,11 +28,6 @@ class ReconfigureTest(PeeringCase):
     """A reload: what did not change goes on."""
 
     other = "10.0.0.8"
-
-    def reconfigure(self, settings: FailoverSettings) -> None:
-        done = Deferred.fromCoroutine(self.bgp.reconfigure(settings))
-        self.turn(1)
-        self.successResultOf(done)
 
     def peer_settings(self, address: str = THEM, **changes: Any) -> PeerSettings:
         return replace(PeerSettings(ip_address(address), hold_time_s=90), **changes)

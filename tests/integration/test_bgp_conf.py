@@ -70,10 +70,7 @@ def pybal(pair: Pair, tmp_path: Path) -> Iterator[RunningPybal]:
         own.write_text(f"{{'host': '{server}', 'weight': 1}}\n")
         config += SERVICE.format(version=version, vip=vip, pool=own)
 
-    def wrap(*command: str) -> list[str]:
-        return ["ip", "netns", "exec", pair.wire.ours, *command]
-
-    with RunningPybal(wrap, tmp_path, config) as running:
+    with RunningPybal(pair.wire.in_ours, tmp_path, config) as running:
         yield running
 
 

@@ -67,10 +67,7 @@ def daemon(pair: Pair, folder: Path, name: str, more: str = "") -> Iterator[Runn
         pool.write_text(f"{{'host': '{server}', 'weight': 1}}\n")
         config += SERVICE.format(version=version, vip=vip, pool=pool)
 
-    def wrap(*command: str) -> list[str]:
-        return ["ip", "netns", "exec", pair.wire.ours, *command]
-
-    with RunningPybal(wrap, folder, config) as running:
+    with RunningPybal(pair.wire.in_ours, folder, config) as running:
         yield running
 
 
