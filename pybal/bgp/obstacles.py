@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pybal.bgp.prefix import Prefix
+from pybal.bgp.rib import FAMILY_LEFT_OUT
 from pybal.runtime.naming import counted
 
 _NAMED = 5
@@ -26,7 +27,8 @@ class ObstacleLog:
             if known.get(prefix) != reason:
                 reasons.setdefault(reason, []).append(str(prefix))
         for reason, prefixes in reasons.items():
-            self._log.error(
+            emit = self._log.info if reason == FAMILY_LEFT_OUT else self._log.error
+            emit(
                 "Peer {peer} cannot be told of {prefixes} ({first}): {reason}",
                 peer=peer, prefixes=counted(len(prefixes), "prefix", "prefixes"),
                 first=", ".join(prefixes[:_NAMED]), reason=reason,

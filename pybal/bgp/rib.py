@@ -20,6 +20,8 @@ from pybal.model import IPAddress
 
 _FIXED_SIZE = HEADER_SIZE + 4  # the lengths of withdrawn routes and of attributes
 _MP_HEADER_SIZE = 4 + 3  # an extended attribute header, AFI and SAFI
+FAMILY_LEFT_OUT = "the peer's bgp-families leave that family out"
+"""No fault, but the operator's wish: reason of an obstacle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,9 @@ def group(
 def obstacle(prefix: Prefix, route: Route, session: Session) -> str | None:
     """Why this peer cannot be told of the prefix, or None."""
     if prefix.family not in session.families:
-        return f"{prefix.family} was not negotiated"
+        ours = session.local.capabilities
+        offered = ours is None or prefix.family in ours.families
+        return f"{prefix.family} was not negotiated" if offered else FAMILY_LEFT_OUT
     if prefix.family == IPV6_UNICAST and isinstance(route.next_hop, IPv4Address):
         return "its next hop is an IPv4 address"
     if needs_extended_next_hop(prefix, route) and not session.ipv6_next_hops:

@@ -13,6 +13,8 @@ from pybal.bgp.advertisement import Advertisement
 from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST, Family
 from pybal.bgp.messages import Keepalive, Open
 from pybal.bgp.prefix import Prefix
+from pybal.bgp.rib import FAMILY_LEFT_OUT
+from pybal.bgp.settings import PeerSettings
 from pybal.model import IPAddress
 from tests.bgp.peeringcase import CAPABILITIES, OPEN, THEM, US, VIP, VIP6, PeeringCase, updates
 
@@ -195,6 +197,15 @@ class FailoverTest(PeeringCase):
         errors = self.logged("error")
         assert len(errors) == 2
         assert "cannot be told of 1 prefix (2001:db8::2/128): ipv6-unicast was not" in errors[1]
+
+    def test_a_family_that_the_operator_has_left_out_is_no_error(self) -> None:
+        self.bgp = self.failover(PeerSettings(ip_address(THEM), families=(IPV4_UNICAST,)))
+        self.establish()
+        self.bgp.set_announced("a", (Advertisement(VIP), Advertisement(VIP6)))
+        self.turn()
+        assert self.logged("error") == []
+        told = "Peer 10.0.0.9 cannot be told of 1 prefix (2001:db8::1/128): " + FAMILY_LEFT_OUT
+        assert told in self.logged("info")
 
     def test_an_address_that_cannot_be_listened_on_is_an_error_not_the_end(self) -> None:
         self.network.listeners[ip_address(US)] = lambda _: None

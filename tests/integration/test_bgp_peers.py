@@ -8,6 +8,7 @@ from ipaddress import IPv6Address
 
 import pytest
 
+from pybal.bgp.rib import FAMILY_LEFT_OUT
 from tests.bgp.pair import HOST, HOST6, VIP, VIP6, Pair, speaker_settings, wait_routes
 from tests.bgp.rig import (
     OUR_IPV6,
@@ -60,7 +61,7 @@ def test_only_the_families_that_are_wanted(pair: Pair) -> None:
     speaker = pair.speaker(peer={"families": ["ipv4"]})
     speaker.announce("web", VIP, VIP6)
     wait_routes(bird, HOST)
-    assert speaker.peer()["not_told"] == [["ipv6-unicast was not negotiated", 1]]
+    assert speaker.peer()["not_told"] == [[FAMILY_LEFT_OUT, 1]]
 
 
 def test_a_peer_that_is_to_connect_is_never_connected_to(pair: Pair) -> None:
