@@ -15,6 +15,7 @@ from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
+from pybal.config.pool_list import MAX_ENTRIES
 from pybal.model import IPAddress
 from pybal.runtime.naming import quoted
 
@@ -30,22 +31,28 @@ _KEEPALIVE = (
 MAX_BYTES = 16 * 1024 * 1024
 """python-etcd takes some 600 bytes for a server: eight times what the largest list has."""
 
+MAX_VALUES = 20 * MAX_ENTRIES
+"""Of JSON, twice what the largest list has: while json makes them no other thread runs."""
+
 CONNECT_S = 5.0
 """For one address, and less if there are more than two; for a watch, too, which may then last."""
 
 
 class Budget:
-    """What one answer may take: bytes, and seconds until its end. For a watch, whose answer may
-    be long in coming, the seconds count from the body's first byte if that is earlier."""
+    """What one answer may take: bytes, values of JSON, and seconds until its end. For a watch,
+    whose answer may be long in coming, the seconds count from the body's first byte if that is
+    earlier."""
 
     def __init__(self) -> None:
         self._bytes_left = 0
+        self._values_left = 0
         self._ends_at_s = 0.0
         self._body_s = 0.0
 
     def renew(self, seconds: float, body_s: float) -> None:
         """Another answer begins."""
         self._bytes_left = MAX_BYTES
+        self._values_left = MAX_VALUES
         self._ends_at_s = time.monotonic() + seconds
         self._body_s = body_s
 
@@ -57,11 +64,14 @@ class Budget:
             raise TimeoutError("the answer takes too long")
         return left_s
 
-    def spend(self, count: int) -> None:
-        """So many bytes have come; OSError if they are too many."""
-        self._bytes_left -= count
+    def spend(self, data: bytes) -> None:
+        """This has come; OSError if it is too much."""
+        self._bytes_left -= len(data)
+        self._values_left -= sum(map(data.count, (b",", b"[", b"{")))
         if self._bytes_left < 0:
             raise OSError("the answer is too long")
+        if self._values_left < 0:
+            raise OSError(f"the answer has more than {MAX_VALUES} values")
 
     def body_begins(self) -> None:
         """The body's first byte is there."""
@@ -86,7 +96,7 @@ class _BoundedInput(io.RawIOBase):
         left_s = self._budget.seconds_left
         self._opened.settimeout(min(left_s, self._timeout_s) if self._timeout_s else left_s)
         count: int = self._raw.readinto(buffer) or 0
-        self._budget.spend(count)
+        self._budget.spend(bytes(buffer[:count]))
         if self.within_body:
             self.within_body = False
             self._budget.body_begins()

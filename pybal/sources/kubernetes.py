@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import json
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -16,6 +15,7 @@ from pybal.model import ServerSpec
 from pybal.net.addresses import endpoint, host_problem, same_host
 from pybal.runtime.naming import quoted
 from pybal.sources.http import whole_body
+from pybal.sources.json_stream import JSONStream
 from pybal.sources.parsing import parsed
 from pybal.sources.poller import Pauses
 from pybal.sources.polling_source import Early
@@ -29,6 +29,8 @@ KUBERNETES_PAUSES = Pauses(60.0, 2.0, 30.0)
 KUBERNETES_OVERDUE_S = 180.0
 _WEIGHT = 1
 _DECODED_BYTES = 262_144
+_LONGEST_NODE = 1024 * 1024
+"""In characters, some twenty times an honest one: what is longer keeps the interpreter too long."""
 _NEEDED = frozenset(
     "kind metadata continue remainingItemCount items name spec unschedulable"
     " status conditions type".split()
@@ -71,47 +73,71 @@ def parse_nodes(body: bytes) -> PoolList:
     (`spec.unschedulable`) is not in the pool. A node without a name, or of which it is not said
     whether it is ready, is damage. Raises SourceError for anything but a whole NodeList.
     """
-    items = _items(body)
-    servers: dict[str, ServerSpec] = {}
-    problems = []
-    absent = set()
-    seen = set()
-    for node in items:
+    nodes = _Nodes()
+    said: dict[str, object] = {}
+    lists = 0
+    text = codecs.iterdecode(_pieces(body), "utf-8-sig")
+    stream = JSONStream(text, _LONGEST_NODE, _needed)
+    try:
+        for name in stream.members():
+            if name == "items" and stream.next_is("["):
+                lists += 1
+                for node in stream.elements():
+                    nodes.add(node)
+            else:
+                value = stream.value()
+                said |= {name: value} if name in ("kind", "metadata") else {}
+        stream.end()
+    except (ValueError, RecursionError):
+        raise SourceError("the answer is not the JSON of a NodeList") from None
+    if said.get("kind") != "NodeList" or lists != 1:
+        raise SourceError("the answer is not a NodeList")
+    if _get(said, "metadata", "continue") or _get(said, "metadata", "remainingItemCount"):
+        raise SourceError("the answer is a part of the NodeList: more is on other pages")
+    return nodes.result()
+
+
+class _Nodes:
+    """Makes servers of nodes, one after the other."""
+
+    def __init__(self) -> None:
+        self._servers: list[ServerSpec] = []
+        self._problems: list[PoolProblem] = []
+        self._absent: set[str] = set()
+        self._seen: set[str] = set()
+        self._count = 0
+
+    def add(self, node: object) -> None:
+        self._count += 1
+        if self._count > MAX_ENTRIES:
+            raise SourceError(f"the answer has more than {MAX_ENTRIES} nodes")
         name = _get(node, "metadata", "name")
+        if problem := host_problem(name):
+            self._damaged(f"a node with the name {quoted(name, 60)} {problem}")
+            return
+        host = str(name)
         cordoned = _get(node, "spec", "unschedulable") or False
         ready = _ready(node)
-        if problem := host_problem(name):
-            problems.append(PoolProblem(0, f"a node with the name {quoted(name, 60)} {problem}"))
-        elif same_host(str(name)) in seen:
-            problems.append(PoolProblem(0, f"node {name} is listed twice, the first one counts"))
+        if same_host(host) in self._seen:
+            self._damaged(f"node {host} is listed twice, the first one counts")
         elif cordoned is True:
-            absent.add(str(name))
+            self._absent.add(host)
         elif ready is None or cordoned is not False:
             what = "it is not said whether it is ready" if ready is None else "is it cordoned?"
-            problems.append(PoolProblem(0, f"node {name}: {what}"))
+            self._damaged(f"node {host}: {what}")
         else:
-            servers[str(name)] = ServerSpec(str(name), _WEIGHT, enabled=ready)
-        seen.add(same_host(str(name)))
-    if problems and not servers and not absent:
-        raise SourceError(f"no node can be read; {problems[0]}")
-    return PoolList(tuple(servers.values()), tuple(problems), frozenset(absent))
+            self._servers.append(ServerSpec(host, _WEIGHT, enabled=ready))
+        self._seen.add(same_host(host))
 
+    def _damaged(self, text: str) -> None:
+        self._problems.append(PoolProblem(0, text))
 
-def _items(body: bytes) -> list[object]:
-    """The nodes of a whole NodeList."""
-    try:
-        text = "".join(codecs.iterdecode(_pieces(body), "utf-8-sig"))
-        document = json.loads(text, object_hook=_needed)
-    except (ValueError, RecursionError):
-        raise SourceError("the answer is not JSON") from None
-    items = _get(document, "items")
-    if _get(document, "kind") != "NodeList" or not isinstance(items, list):
-        raise SourceError("the answer is not a NodeList")
-    if _get(document, "metadata", "continue") or _get(document, "metadata", "remainingItemCount"):
-        raise SourceError("the answer is a part of the NodeList: more is on other pages")
-    if len(items) > MAX_ENTRIES:
-        raise SourceError(f"the answer has more than {MAX_ENTRIES} nodes")
-    return items
+    def result(self) -> PoolList:
+        """Of all that were added."""
+        problems = tuple(self._problems)
+        if problems and not self._servers and not self._absent:
+            raise SourceError(f"no node can be read; {problems[0]}")
+        return PoolList(tuple(self._servers), problems, frozenset(self._absent))
 
 
 def _pieces(body: bytes) -> Iterator[bytes]:

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybal.config.pool_list import PoolList
+from pybal.config.pool_list import MAX_ENTRIES, PoolList
 from pybal.errors import SourceError
 from pybal.model import ServerSpec
 from pybal.sources.etcd import Watcher
+from pybal.sources.etcd_connection import Budget
 from pybal.sources.etcd_values import Values, parse_values
 
 YES = '{"pooled": "yes", "weight": 10}'
@@ -253,3 +254,25 @@ def test_a_watcher_stopped_while_it_connects_closes_the_connection() -> None:
     watcher = Watcher(connect, lambda *_: pytest.fail("reported"), lambda: 0.0, random.Random(1))
     watcher.run()
     assert client.closed
+
+
+def test_the_largest_directory_is_within_what_an_answer_may_take() -> None:
+    value = json.dumps({"pooled": "yes", "weight": 10})
+    node = {"key": f"/{'h' * 60}", "value": value, "modifiedIndex": 1, "createdIndex": 1}
+    again = {"expiration": "2026-01-01T00:00:00Z", "ttl": 1}
+    budget = Budget()
+    budget.renew(1, 1)
+    for _ in range(MAX_ENTRIES):
+        budget.spend(json.dumps({**node, **again}).encode() + b",")
+
+
+@pytest.mark.parametrize("value", [b"[],", b"{},", b"0,", b'"[0,0]",'])
+def test_an_answer_of_more_values_than_any_directory_is_not_read_to_its_end(value: bytes) -> None:
+    budget = Budget()
+    budget.renew(1, 1)
+    for _ in range(100):
+        budget.spend(value * 1000)
+    with pytest.raises(OSError, match="more than 400000 values"):
+        budget.spend(value * 400_000)
+    budget.renew(1, 1)
+    budget.spend(value * 1000)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+import tracemalloc
 from contextlib import suppress
 from itertools import pairwise
 from typing import Any
@@ -103,11 +104,45 @@ def test_a_page_of_several_is_refused(metadata: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"junk", b"[]", b'{"kind": "Status", "items": []}', b'{"kind": "NodeList"}']
-)
+    "body", [b"", b"junk", b"[]", b'{"kind": "Status", "items": []}', b'{"kind": "NodeList"}',
+     b'{"kind": "NodeList", "items": {}}', b'{"kind": "NodeList", "items": [], "items": []}',
+     node_list(node("kube1")) + b"]", node_list(node("kube1"))[:-1]]
+)  # fmt: skip
 def test_anything_but_a_node_list_is_refused(body: bytes) -> None:
     with pytest.raises(SourceError):
         parse_nodes(body)
+
+
+@pytest.mark.parametrize(
+    ("items", "why"),
+    [
+        (b"[]," * 1_000_000, "more than 20000 nodes"),
+        (b"{}," * 20_001 + b"cut off", "more than 20000 nodes"),
+        (b'{"status": [' + b"[]," * 700_000 + b"0]},", "not the JSON"),
+        (b'{"metadata": {"name": "' + b"x" * 2_000_000 + b'"}},', "not the JSON"),
+    ],
+    ids=["lists", "objects", "lists in a node", "a long name"],
+)
+def test_an_answer_of_whatever_takes_little_memory(items: bytes, why: str) -> None:
+    """What takes memory takes the interpreter, too: while lists are made no other thread runs."""
+    body = b'{"kind": "NodeList", "items": [' + items + b"{}]}"
+    tracemalloc.start()
+    try:
+        with pytest.raises(SourceError, match=why):
+            parse_nodes(body)
+        _, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most_bytes < 40_000_000
+
+
+def test_what_a_node_list_says_of_itself_may_come_after_its_nodes() -> None:
+    document = json.loads(node_list(node("kube1")))
+    late = {"items": document["items"], "metadata": {}, "kind": "NodeList"}
+    assert parse_nodes(json.dumps(late).encode()).servers == (ServerSpec("kube1", 1),)
+    late["metadata"] = {"continue": "abc"}
+    with pytest.raises(SourceError, match="more is on other pages"):
+        parse_nodes(json.dumps(late).encode())
 
 
 @pytest.mark.slow
