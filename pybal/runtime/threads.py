@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
 from pybal.errors import PyBalError
@@ -27,10 +26,14 @@ class NoThreadError(PyBalError):
 
 def in_pool(reactor: Any, pool: Any, function: Callable[[], Any]) -> Deferred[Any]:
     """See InThread: in one of a pool's threads (twisted.python.threadpool)."""
-    try:
-        return deferToThreadPool(reactor, pool, function)
-    except RuntimeError as error:
-        return fail(NoThreadError(str(error)))
+
+    def of_the_pool(run: Callable[[], None]) -> None:
+        try:
+            pool.callInThread(run)
+        except RuntimeError as error:
+            raise NoThreadError(str(error)) from None
+
+    return in_own_thread(reactor, of_the_pool, function)
 
 
 def own_thread(function: Callable[[], None]) -> None:
@@ -48,12 +51,16 @@ def in_own_thread(
     IReactorFromThreads."""
     done: Deferred[Any] = Deferred()
 
-    def run() -> None:
+    def outcome() -> Any:
         try:
-            outcome = function()
+            return function()
         except Exception:  # noqa: BLE001 - it is handed on to whoever waits
-            outcome = Failure()
-        reactor.callFromThread(tell, outcome)
+            return Failure()
+
+    def run() -> None:
+        # In no variable, neither here nor, as deferToThreadPool would have it, in who called us: a
+        # Failure and the frames that it leads to would keep one another, and all that was read.
+        reactor.callFromThread(tell, outcome())
 
     def tell(outcome: Any) -> None:
         if not done.called:

@@ -99,21 +99,22 @@ class EtcdPool(Source):
             raise SourceError(f"{self._host} cannot be found: {error}") from None
         return found
 
-    def _from_thread(self, outcome: PoolList | SourceError, began_at: float) -> None:
-        self._reactor.callFromThread(self._take, outcome, began_at)
+    def _from_thread(self, found: PoolList | str, began_at: float) -> None:
+        self._reactor.callFromThread(self._take, found, began_at)
 
-    def _take(self, outcome: PoolList | SourceError, began_at: float) -> None:
+    def _take(self, found: PoolList | str, began_at: float) -> None:
         try:
-            if isinstance(outcome, SourceError):
-                raise outcome
-            self._last_good.accept(outcome, began_at)
+            if isinstance(found, str):
+                self._last_good.reject(found)
+            else:
+                self._last_good.accept(found, began_at)
         except SourceError as error:
             self._last_good.reject(str(error))
 
 
 class Watcher:
-    """A thread that reports a directory's list after each change, and each failure, each with the
-    time at which the reading began.
+    """A thread that reports a directory's list after each change, and why each failure was, each
+    with the time at which the reading began.
 
     `report` and `now` are called in that thread. After stop() `report` may be called once more.
     `pause` waits for an event, so many seconds at most.
@@ -122,7 +123,7 @@ class Watcher:
     def __init__(
         self,
         connect: Callable[[], DirectoryClient],
-        report: Callable[[PoolList | SourceError, float], None],
+        report: Callable[[PoolList | str, float], None],
         now: Callable[[], float],
         random: random.Random,
         pause: Callable[[threading.Event, float], object] = threading.Event.wait,
@@ -157,15 +158,16 @@ class Watcher:
                         self._report(pool, began_at)
                         failures = 0
             except SourceError as error:
-                self._failed(error)
+                self._failed(str(error))
             except Exception as error:  # noqa: BLE001 - no fault of a library may end the watch
-                self._failed(SourceError(f"unexpected {type(error).__name__}: {error}"))
+                self._failed(f"unexpected {type(error).__name__}: {error}")
             self._pause(self._stopping, backoff_s(failures, RETRY_S, MAX_RETRY_S, self._random))
             failures += 1
 
-    def _failed(self, error: SourceError) -> None:
+    def _failed(self, why: str) -> None:
+        """Not the exception, by which all that was read would stay until it is searched for."""
         if not self._stopping.is_set():
-            self._report(error, self._now())
+            self._report(why, self._now())
 
     def _lists(self, client: DirectoryClient) -> Iterator[tuple[PoolList, float]]:
         """The list now and after each change, until it cannot be watched or is to stop."""

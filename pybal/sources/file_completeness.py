@@ -97,7 +97,7 @@ class FileReadings:
         data = b"" if self._last is None else self._last.data
         outcome = self._outcome if data == self._text else self._parsed(data)
         if isinstance(outcome, SourceError):
-            raise outcome
+            raise SourceError(str(outcome))
         return outcome
 
     def took_too_long(self, asked_at_s: float) -> bool:
@@ -125,7 +125,9 @@ class FileReadings:
         try:
             return parse_pool_bytes(data, json_format=self._json_format)
         except SourceError as error:
-            return error
+            # Without its traceback, which leads here, and so to itself and all that was read; for
+            # that reason what content() raises is another one again.
+            return SourceError(str(error))
 
     def _servers_of(self, line: bytes) -> tuple[ServerSpec, ...] | None:
         """See _Reading."""

@@ -179,8 +179,12 @@ class WriteBehind(Generic[T]):
                     self._writing = False
                     break
                 (value,), self._next = self._next, ()
-        if error is not None:
-            raise error
+        try:
+            if error is not None:
+                raise error
+        finally:
+            # It leads to this frame: they would keep one another, and what was to be written.
+            error = None
 
     def _succeeded(self, _: object) -> None:
         self._retry.succeeded()

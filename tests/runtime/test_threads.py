@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Callable
 from functools import partial
 from queue import Queue
@@ -20,7 +22,7 @@ from pybal.runtime.threads import (
     in_pool,
     own_thread,
 )
-from tests.fakes.deferreds import result_of
+from tests.fakes.deferreds import error_of, result_of
 
 NONE_LEFT = "can't start new thread"
 
@@ -104,3 +106,35 @@ def test_what_may_hang_fails_where_no_thread_is_left() -> None:
 
     with pytest.raises(NoThreadError, match=NONE_LEFT):
         result_of(in_own_thread(Calls(), full, lambda: 7))
+
+
+class Document:
+    """What a function has read before it fails."""
+
+
+def test_what_failed_in_a_thread_leaves_nothing_that_must_be_searched_for() -> None:
+    def fail() -> None:
+        document = Document()
+        read.append(weakref.ref(document))
+        raise ValueError("no list")
+
+    read: list[weakref.ref[Document]] = []
+    reactor, ended = Calls(), threading.Event()
+    pool: Any = ThreadPool(0, 1)
+    pool.start()
+    gc.disable()
+    try:
+        in_the_pool = in_pool(reactor, pool, fail)
+        pool.callInThread(ended.set)
+        assert ended.wait(30)
+        in_one_of_its_own = in_own_thread(reactor, reactor.own_thread, fail)
+        reactor.threads.pop()()
+        while reactor.calls:
+            reactor.calls.pop()()
+        for failed in (in_the_pool, in_one_of_its_own):
+            assert str(error_of(failed)) == "no list"
+        del failed, in_the_pool, in_one_of_its_own
+        assert [each() for each in read] == [None, None]
+    finally:
+        gc.enable()
+        pool.stop()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
 import threading
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -168,8 +170,8 @@ def run(
             raise connect_error
         return waiting.pop(0)
 
-    def report(outcome: PoolList | SourceError, _: float) -> None:
-        given.append(outcome if isinstance(outcome, PoolList) else str(outcome))
+    def report(found: PoolList | str, _: float) -> None:
+        given.append(found)
         if len(given) == reports:
             watcher.stop()
 
@@ -230,6 +232,25 @@ def test_a_failed_read_is_reported_and_tried_again() -> None:
 def test_what_the_library_did_not_announce_is_survived() -> None:
     clients = FakeClient([AttributeError("a bug")], []), FakeClient([{"a": YES}], [])
     assert run(*clients, reports=2) == ["unexpected AttributeError: a bug", pool(A)]
+
+
+def test_of_a_reading_that_failed_only_the_reason_stays() -> None:
+    class Document:
+        pass
+
+    class Refusing(FakeClient):
+        def read(self) -> Values:
+            document = Document()
+            documents.append(weakref.ref(document))
+            raise SourceError("no listing")
+
+    documents: list[weakref.ref[Document]] = []
+    gc.disable()
+    try:
+        assert run(Refusing([], []), reports=1) == ["no listing"]
+        assert [each() for each in documents] == [None]
+    finally:
+        gc.enable()
 
 
 def test_a_connection_that_cannot_even_be_set_up_is_reported() -> None:

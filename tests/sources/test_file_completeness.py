@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 
 from pybal.config.pool_list import PoolList
@@ -65,6 +68,18 @@ S = 1_000_000_000
 A, B, C = ("{'host': 'a'}\n", "{'host': 'b'}\n", "{'host': 'c'}\n")
 BEFORE = FileStamp(1, 2, 5, 0, 0)
 """Of the file that was there, whose inode has the number 2."""
+
+
+def test_what_is_no_list_does_not_stay_until_it_is_searched_for() -> None:
+    gc.disable()
+    try:
+        readings = weakref.ref(refused := read("{"))
+        with pytest.raises(SourceError):
+            refused.content()
+        del refused
+        assert readings() is None
+    finally:
+        gc.enable()
 
 
 def content(

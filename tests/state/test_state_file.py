@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -172,6 +174,29 @@ def test_what_fails_is_said_once_until_it_succeeds(tmp_path: Path) -> None:
         (directory / "x.json").unlink()
         directory.rmdir()
     assert len(said) == 2
+
+
+def test_what_could_not_be_written_does_not_stay_until_it_is_searched_for(tmp_path: Path) -> None:
+    class Names(list[str]):
+        pass
+
+    written: list[weakref.ref[Names]] = []
+
+    def newest() -> list[str]:
+        names = Names("abc")
+        written.append(weakref.ref(names))
+        return names
+
+    (tmp_path / "state").write_text("in the way")
+    files = writing(FakeThread(), Clock())
+    writer = WriteBehind(names_file(tmp_path / "state/x.json"), newest, files, lambda _: None)
+    gc.disable()
+    try:
+        writer.changed()
+        assert files.unwritten
+        assert [each() for each in written] == [None]
+    finally:
+        gc.enable()
 
 
 def test_what_fails_is_told_and_tried_again_ever_later_until_the_newest_is_there(
