@@ -66,7 +66,7 @@ from pybal.runtime.log import Logging, begin_logging
 from pybal.runtime.log_limit import SUM_EVERY_S
 from pybal.runtime.service_manager import ServiceManager, watchdog_s
 from pybal.runtime.signals import SignalHandling
-from pybal.runtime.stdout import say
+from pybal.runtime.stdout import printing, say
 from pybal.runtime.threads import in_pool, own_thread
 from pybal.runtime.time_slices import TimeSlices
 from pybal.runtime.turn_clock import TurnClock, drive
@@ -112,7 +112,8 @@ class _Begun(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `pybal` with these arguments (default: the process's). Returns the exit status."""
     parser = command_line(pybal.__version__)
-    options = parser.parse_args(arguments)
+    with printing(parser.prog):
+        options = parser.parse_args(arguments)
     if options.json and not options.check_config:
         parser.error("--json belongs to --check-config")
     if options.strict and options.diff:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import signal
-import sys
 from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import NoReturn
@@ -14,6 +13,7 @@ import pybal
 from pybal.checks.asking import DEFAULT_URL, AskingError
 from pybal.checks.result import Result, State
 from pybal.errors import PyBalError
+from pybal.runtime.stdout import printing, say
 
 DEFAULT_TIMEOUT_S = 10.0
 Check = Callable[[argparse.Namespace], Result]
@@ -57,7 +57,8 @@ def parser(name: str, what: str) -> argparse.ArgumentParser:
 
 def run(made: argparse.ArgumentParser, check: Check, arguments: Sequence[str] | None) -> int:
     """Make the check, print its line, and give the exit status."""
-    options = made.parse_args(arguments)
+    with printing(made.prog, failed=State.UNKNOWN):
+        options = made.parse_args(arguments)
     timeout_s: float = options.timeout
     try:
         before = signal.signal(signal.SIGALRM, _on_alarm)
@@ -73,9 +74,7 @@ def run(made: argparse.ArgumentParser, check: Check, arguments: Sequence[str] | 
         result = Result(State.CRITICAL, str(error))
     except Exception as error:  # noqa: BLE001 - the boundary: monitoring wants a line in any case
         result = Result(State.UNKNOWN, f"the check itself failed: {type(error).__name__}: {error}")
-    line = result.line()
-    encoding = sys.stdout.encoding or "utf-8"
-    print(line.encode(encoding, "backslashreplace").decode(encoding))  # noqa: T201
+    say([result.line()], made.prog)
     return result.state
 
 

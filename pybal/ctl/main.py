@@ -203,9 +203,12 @@ def _shorter(message: str) -> str:
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line; exits with 2 if it is wrong."""
     parser = _parser()
-    options, rest = parser.parse_known_args(
-        _joined(sys.argv[1:] if arguments is None else arguments)
-    )
+    words = _joined(sys.argv[1:] if arguments is None else arguments)
+    try:
+        options, rest = parser.parse_known_args(words)
+    finally:
+        if sys.stdout is not None:
+            sys.stdout.flush()  # What --help prints may not be taken: not when Python ends.
     if not any(word.startswith("-") for word in rest):
         rest = _late(options, rest)
     objection = ""

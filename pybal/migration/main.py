@@ -16,7 +16,7 @@ from pybal.migration.keepalived_text import MAX_CHARACTERS, Remark, read_keepali
 from pybal.migration.writing import one_line, pool_list, pybal_conf
 from pybal.monitors.registry import BUILT_IN, kinds_of
 from pybal.runtime.naming import counted
-from pybal.runtime.stdout import say
+from pybal.runtime.stdout import printing, say
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -57,7 +57,9 @@ def _refused_keys(services: list[Service]) -> list[Remark]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The program. Returns its exit status."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    with printing(parser.prog):
+        options = parser.parse_args(arguments)
     try:
         text = _read(options.file)
         services, remarks = translate(text, options.id)
@@ -73,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     further = f"put the lists into {options.pools_at}, then pybal --check-config -c {written}"
     if not usable:
         further = f"mend {options.file}: it has no virtual_server that can be translated"
-    say([f"{written}: {found}; next: {further}"])
+    say([f"{written}: {found}; next: {further}"], parser.prog)
     return EXIT_OK if usable else EXIT_FAILED
 
 

@@ -4,20 +4,46 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+_EXIT_OK = 0
+_EXIT_FAILED = 1
 
 
-def say(lines: Iterable[str]) -> None:
+def say(lines: Iterable[str], program: str = "pybal") -> None:
     """Print to stdout. A character that cannot be shown is escaped; who stops reading, as `head`
     does, has read enough."""
     try:
         for line in lines:
             encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
             print(line.encode(encoding, "backslashreplace").decode(encoding))  # noqa: T201
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        _flush()
     except OSError as error:
-        # Python would try once more at its end, and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
-            print(f"pybal: stdout: {error.strerror}", file=sys.stderr)  # noqa: T201
+        _not_printed(error, program)
+
+
+@contextmanager
+def printing(program: str, failed: int = _EXIT_FAILED) -> Iterator[None]:
+    """In here somebody else prints, as argparse does for --help. If stdout does not take it, that
+    is a line, and the process ends with this status."""
+    try:
+        try:
+            yield
+        finally:
+            _flush()
+    except OSError as error:
+        _not_printed(error, program)
+        raise SystemExit(_EXIT_OK if isinstance(error, BrokenPipeError) else failed) from None
+
+
+def _flush() -> None:
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def _not_printed(error: OSError, program: str) -> None:
+    # Python would try once more at its end, and complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if not isinstance(error, BrokenPipeError):
+        print(f"{program}: stdout: {error.strerror}", file=sys.stderr)  # noqa: T201
