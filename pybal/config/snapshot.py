@@ -20,12 +20,13 @@ class ReloadOutcome(Enum):
 
 class ReloadSnapshot(NamedTuple):
     """A reading of pybal.conf at `at` (Unix seconds): what was wrong with it, and what was done or,
-    if that failed, was to be done."""
+    if that failed, was to be done. `warnings` are those of a file that was gone over to."""
 
     at: float
     outcome: ReloadOutcome
     errors: tuple[str, ...]
     steps: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def successful(self) -> bool:

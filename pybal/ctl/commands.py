@@ -13,7 +13,7 @@ from typing import Any
 
 from pybal.ctl import render, render_history, render_network
 from pybal.ctl.client import Client, NoDaemonError, UnknownError
-from pybal.ctl.table import Line
+from pybal.ctl.table import Line, Style
 from pybal.errors import ControlError
 
 EXIT_GOOD = 0
@@ -149,15 +149,25 @@ def compare(client: Client, path: Path | None, running: str) -> Result:
     document = client.post("config", "compare", body={"content": text})
     # The daemon does not know which file was read.
     named = f"{path or running}:"
-    errors = tuple(
-        named + each.removeprefix(f"{running}:") if each.startswith(f"{running}:") else each
-        for each in document["errors"]
+    errors, warnings = (
+        [
+            named + each.removeprefix(f"{running}:") if each.startswith(f"{running}:") else each
+            for each in document.get(kind, ())
+        ]
+        for kind in ("errors", "warnings")
     )
     steps = document["steps"]
     if errors:
-        return Result([], document, errors, EXIT_REFUSED)
+        return Result([], document, tuple(errors), EXIT_REFUSED)
     lines = [Line(each) for each in steps] or [Line("Nothing would change")]
-    return Result(lines, document, status=EXIT_DIFFERS if steps else EXIT_GOOD)
+    status = EXIT_DIFFERS if steps else EXIT_GOOD
+    return Result([*lines, *_warning_lines(warnings)], document, status=status)
+
+
+def _warning_lines(warnings: Iterable[str]) -> list[Line]:
+    """A key that is misspelt, say, may be why nothing changes. A daemon that has not been restarted
+    since an upgrade may name none."""
+    return [Line(f"WARNING: {each}", Style.WORSE) for each in warnings]
 
 
 def _read(path: Path) -> str:
@@ -197,7 +207,8 @@ def reload(asked: Asked) -> Result:
         said = {"error": str(error), "remedy": error.remedy}
         return Result([], said, (*errors, *filter(None, [error.remedy])), EXIT_REFUSED)
     lines = [Line(each) for each in document["steps"]] or [Line("Nothing has changed")]
-    return Result([*lines, *_what_is_wrong(asked.client)], document)
+    warned = _warning_lines(document.get("warnings", ()))
+    return Result([*lines, *warned, *_what_is_wrong(asked.client)], document)
 
 
 def _what_is_wrong(client: Client) -> list[Line]:

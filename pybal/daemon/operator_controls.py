@@ -145,9 +145,9 @@ class OperatorControls:
         outcome = await self._reloader.reload()
         if not outcome.successful:
             raise ControlError("; ".join(outcome.errors), _REMEDIES[outcome.outcome])
-        return {"steps": list(outcome.steps)}
+        return {"steps": list(outcome.steps), "warnings": list(outcome.warnings)}
 
     async def compare(self, content: str, by: str) -> Mapping[str, Any]:  # noqa: ARG002
         """What a reload of this content would do."""
-        steps, errors = await self._reloader.compare(content.encode())
-        return {"steps": list(steps), "errors": list(errors)}
+        compared = await self._reloader.compare(content.encode())
+        return {name: list(found) for name, found in compared._asdict().items()}

@@ -151,13 +151,16 @@ class ReplaceService:
 @dataclass(frozen=True, slots=True)
 class RenameService:
     """A section with another name for the same virtual service: by name a new one, in the kernel
-    the same, which is adopted and not touched."""
+    the same, which is adopted and not touched, but for what else has changed."""
 
     before: ServiceSettings
     after: ServiceSettings
+    changes: tuple[Change, ...] = ()
 
     def __str__(self) -> str:
-        return f"rename service {self.before.name} to {self.after.name}: {_where(self.after)} stays"
+        names = f"{self.before.name} to {self.after.name}"
+        also = f"; {_joined(self.changes)}" if self.changes else ""
+        return f"rename service {names}: {_where(self.after)} stays{also}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +278,7 @@ def _services(
         if former is None:
             added.append(AddService(service))
         else:
-            changed.append(RenameService(former, service))
+            changed.append(RenameService(former, service, _service_changes(former, service)))
     yield from added
     yield from changed
     yield from (RemoveService(service) for service in gone.values())
@@ -284,15 +287,17 @@ def _services(
 def _service(before: ServiceSettings, after: ServiceSettings) -> list[ReloadStep]:
     if before == after:  # most of hundreds: a tenth of the work of looking at each key
         return []
-    changes = (
-        *_changes(SERVICE_KEYS, before, after),
-        *_monitor_changes(before.monitors, after.monitors),
-    )
+    changes = _service_changes(before, after)
     if not changes:
         return []
     if begins_anew(before, after):
         return [ReplaceService(before, after, changes)]
     return [AdjustService(before, after, changes)]
+
+
+def _service_changes(before: ServiceSettings, after: ServiceSettings) -> tuple[Change, ...]:
+    monitors = _monitor_changes(before.monitors, after.monitors)
+    return (*_changes(SERVICE_KEYS, before, after), *monitors)
 
 
 def _monitor_changes(

@@ -72,6 +72,14 @@ class ReloadPorts(NamedTuple):
     """The name of this one."""
 
 
+class Comparison(NamedTuple):
+    """What a reload would do, one line a step; or the errors for which it would be refused."""
+
+    steps: tuple[str, ...]
+    errors: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
 class _Plan(NamedTuple):
     """What a file that was read leads to: the settings to go over to and the steps; or, with
     settings None, the errors for which it is refused."""
@@ -148,13 +156,14 @@ class Reloader:
             self._begin()
         return done
 
-    async def compare(self, content: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """What a reload of this content would do, one line a step; or the errors of it."""
+    async def compare(self, content: bytes) -> Comparison:
+        """What a reload of this content would do."""
         path, before = self.running.path, self.running
         plan: _Plan = await self._ports.in_thread(
             lambda: self._plan(parse_content(content, path, self._kinds), before)
         )
-        return tuple(lines(plan.steps)), plan.errors
+        warnings = tuple(map(str, plan.result.warnings))
+        return Comparison(tuple(lines(plan.steps)), plan.errors, warnings)
 
     def _plan(self, result: LoadResult, running: Running) -> _Plan:
         """What a file that was read leads to."""

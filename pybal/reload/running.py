@@ -83,10 +83,10 @@ def started(
     )
 
 
-def _kept(errors: tuple[str, ...]) -> tuple[str, ...]:
-    more = len(errors) - MAX_ERRORS_KEPT
-    first = errors[:MAX_ERRORS_KEPT]
-    return (*first, f"and {counted(more, 'more error')}") if more > 0 else first
+def _kept(problems: tuple[str, ...], kind: str = "error") -> tuple[str, ...]:
+    more = len(problems) - MAX_ERRORS_KEPT
+    first = problems[:MAX_ERRORS_KEPT]
+    return (*first, f"and {counted(more, f'more {kind}')}") if more > 0 else first
 
 
 def refused(running: Running, errors: tuple[str, ...], now: float) -> Running:
@@ -111,6 +111,7 @@ def reloaded(
     now: float,
 ) -> Running:
     """A reload was carried out."""
+    warnings = _kept(tuple(map(str, result.warnings)), "warning")
     return replace(
         running,
         settings=settings,
@@ -119,7 +120,7 @@ def reloaded(
         loaded_at=now,
         is_last_good=False,
         needs_restart=needs_restart,
-        last=ReloadSnapshot(now, ReloadOutcome.APPLIED, errors=(), steps=steps),
+        last=ReloadSnapshot(now, ReloadOutcome.APPLIED, (), steps, warnings),
         last_success_at=now,
         differs_since=None,
         in_part=(),

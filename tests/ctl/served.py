@@ -33,6 +33,7 @@ class FakeControls:
 
     steps: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     checked: dict[str, Any] = field(default_factory=dict)
     asked: list[tuple[object, ...]] = field(default_factory=list)
     replaced: list[dict[str, Any]] = field(default_factory=list)
@@ -47,7 +48,7 @@ class FakeControls:
     def reload(self, by: str) -> Mapping[str, Any]:
         if self.errors:
             raise ControlError("; ".join(self.errors), "Mend the file; nothing was changed")
-        return {"steps": self.steps}
+        return {"steps": self.steps, "warnings": self.warnings}
 
     def maintenance(self, service: str | None, *, begin: bool, by: str) -> Mapping[str, Any]:
         if service is not None:
@@ -90,7 +91,7 @@ class FakeControls:
 
     def compare(self, content: str, by: str) -> Mapping[str, Any]:
         self.asked.append(("compare", content))
-        return {"steps": self.steps, "errors": self.errors}
+        return {"steps": self.steps, "errors": self.errors, "warnings": self.warnings}
 
     def _check(self, service: str) -> None:
         if service != "text_443":

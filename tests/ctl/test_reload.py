@@ -37,6 +37,18 @@ def test_reload_shows_the_steps_or_each_error(site: ServedSite) -> None:
     assert site.ctl("reload")[2].splitlines()[0] == "pybalctl: PyBal is stopping"
 
 
+def test_a_reload_and_a_difference_show_the_warnings_too(site: ServedSite, tmp_path: Path) -> None:
+    site.controls.warnings = [f"{CONFIG.path}:3: [one] shceduler: unknown key"]
+    assert site.ctl("reload") == (
+        0, f"Nothing has changed\nWARNING: {CONFIG.path}:3: [one] shceduler: unknown key\n", "",
+    )  # fmt: skip
+    path = tmp_path / "new.conf"
+    path.write_text("[global]\n")
+    assert site.ctl("config", "diff", "-c", str(path)) == (
+        0, f"Nothing would change\nWARNING: {path}:3: [one] shceduler: unknown key\n", "",
+    )  # fmt: skip
+
+
 def test_reload_shows_what_is_wrong_then(site: ServedSite) -> None:
     down = server("cp1", up=False, pooled=True)
     site.view.service_list = [service("text_443", [down, server("cp2")])]

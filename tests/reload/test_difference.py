@@ -102,6 +102,8 @@ def test_another_name_for_the_same_virtual_service_is_a_renaming() -> None:
     (step,) = steps("[global]\n" + ONE + TWO, "[global]\n" + after + TWO)
     assert isinstance(step, RenameService)
     assert str(step) == "rename service one to first: tcp 192.0.2.1:80 stays"
+    (step,) = steps("[global]\n" + ONE + TWO, "[global]\n" + after.replace("= wrr", "= sh") + TWO)
+    assert str(step).endswith(" stays; scheduler wrr -> sh"), "nothing else says so"
 
 
 def test_two_services_that_swap_their_addresses_both_begin_anew() -> None:

@@ -147,7 +147,7 @@ def test_a_file_cut_off_amid_a_line_of_what_runs_is_refused(bench: Bench) -> Non
     assert error.startswith(f"{bench.path}:{line}: ends amid this line, which goes on in the file")
     assert bench.daemon.steps == []
     compared = Deferred.fromCoroutine(bench.reloader.compare(part.encode()))
-    assert result_of(compared) == ((), (error,))
+    assert result_of(compared) == ((), (error,), ())
     bench.path.write_text(f"{part}\n")
     assert result_of(bench.reloader.reload()).successful
     assert any("remove service two" in step for step in bench.daemon.steps[0])
@@ -188,7 +188,7 @@ def test_a_file_cut_off_before_its_services_removes_none_of_them(bench: Bench) -
     assert "holds no service, while 1 run" in error
     assert [line for line in bench.log.lines if error in line] == [f"[pybal] ERROR: {error}"]
     compared = Deferred.fromCoroutine(bench.reloader.compare(b"[global]\n"))
-    assert result_of(compared) == ((), (error,))
+    assert result_of(compared)[:2] == ((), (error,))
     assert bench.daemon.steps == []
     assert bench.kept().content == ONE
 
@@ -285,12 +285,20 @@ def test_what_a_reload_would_do_can_be_asked_and_changes_nothing(bench: Bench) -
     asked = Deferred.fromCoroutine(
         bench.reloader.compare((ONE + service("two", ip="192.0.2.2")).encode())
     )
-    assert result_of(asked) == (("add service two: tcp 192.0.2.2:80",), ())
+    assert result_of(asked) == (("add service two: tcp 192.0.2.2:80",), (), ())
     asked = Deferred.fromCoroutine(bench.reloader.compare(b"[global]\nbgp = x\n"))
-    steps, (error, *_) = result_of(asked)
+    steps, (error, *_), _ = result_of(asked)
     assert steps == ()
     assert "bgp = 'x': must be yes or no" in error
     assert bench.daemon.steps == []
+
+
+def test_what_is_odd_about_a_good_file_is_told_to_who_asked(bench: Bench) -> None:
+    odd = ONE + "shceduler = rr\n"
+    (warning,) = result_of(Deferred.fromCoroutine(bench.reloader.compare(odd.encode()))).warnings
+    assert warning.startswith(f"{bench.path}:") and "did you mean scheduler?" in warning
+    bench.path.write_text(odd)
+    assert result_of(bench.reloader.reload()).warnings == (warning,)
 
 
 def test_what_needs_a_restart_is_remembered_until_it_is_undone(bench: Bench) -> None:
