@@ -10,6 +10,7 @@ from pybal.ctl.table import Line, Style, age, count, row, table
 
 Document = dict[str, Any]
 
+_AT_EACH_END = 400
 _DOCUMENTS = " (/usr/share/doc/pybal, or docs of the source)"
 _SEVERITIES = {"critical": Style.BAD, "warning": Style.WORSE, "ok": Style.GOOD}
 
@@ -258,14 +259,22 @@ def _statistics_lines(statistics: Document | None) -> list[Line]:
 def headline(document: Document) -> Line:
     """What `/alerts` says."""
     text = f"{document['status'].upper()} - {document['msg']}".rstrip()
-    return Line(text, _SEVERITIES.get(document["status"], Style.PLAIN))
+    return Line(_ends_of(text), _SEVERITIES.get(document["status"], Style.PLAIN))
+
+
+def _ends_of(text: str) -> str:
+    """What is said of a thousand servers stands behind their names."""
+    if len(text) <= 2 * _AT_EACH_END:
+        return text
+    first, last = text[:_AT_EACH_END], text[-_AT_EACH_END:]
+    return f"{first}… (all of it: pybalctl --json alerts) …{last}"
 
 
 def alerts_lines(document: Document, now: float) -> list[Line]:
     """All alerts, the most severe first, and where it says what to do."""
     lines = [headline(document)]
     for alert in document["alerts"]:
-        text = f"{alert['severity'].upper()} {alert['id']}: {alert['text']}"
+        text = f"{alert['severity'].upper()} {alert['id']}: {_ends_of(alert['text'])}"
         text += f" (since {local_time({'epoch': now - alert['age_s']})})"
         lines.append(Line(text, _SEVERITIES.get(alert["severity"], Style.PLAIN)))
     if document["alerts"]:

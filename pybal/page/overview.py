@@ -24,9 +24,11 @@ from pybal.page.tally import RANK, Care, HostTrouble, Standing, Tally, in_troubl
 from pybal.page.tiles import tiles
 from pybal.page.timeline import timeline_slots
 from pybal.page.words import count_of, listed, moment, plain, service_link, state
+from pybal.runtime.naming import ends_of
 
 HOSTS_SHOWN = 50
 ALERTS_SHOWN = 50
+LONGEST_ALERT = 600
 
 
 def overview(seen: Seen, past: Past) -> Page:
@@ -95,7 +97,7 @@ def _alert(each: SinceAlert) -> Markup:
             "known" if alert.severity is Severity.OK else alert.severity.value,
             "off" if alert.severity is Severity.OK else alert.severity.value,
         ),
-        element("span", alert.text, class_="text"),
+        element("span", ends_of(alert.text, LONGEST_ALERT, "/api/v1/alerts"), class_="text"),
         element(
             "span",
             *about,
@@ -113,7 +115,7 @@ def service_row(seen: SeenService) -> Piece:
     """A service in the list of all."""
     service = seen.service
     what = service.protocol.value, endpoint(service.address, service.port)
-    why = tuple(alert.text for alert in seen.alerts)
+    why = tuple(ends_of(alert.text, LONGEST_ALERT, "/api/v1/alerts") for alert in seen.alerts)
     id_ = piece_id("service", service.name)
     return Piece(id_, _service_row, (service.name, what, seen.standing, seen.counts, why))
 

@@ -23,6 +23,15 @@ def shortened(text: str, most: int, whole_at: str = "") -> str:
     return f"{text[: most - 1]}…{where}"
 
 
+def ends_of(text: str, most: int, whole_at: str) -> str:
+    """The text, or its two ends, so many characters of it in all: what is said of a thousand names
+    may stand behind them. `whole_at` is where all of it is."""
+    if len(text) <= most:
+        return text
+    last = most // 4
+    return f"{text[: most - last]}… (all of it: {whole_at}) …{text[-last:]}"
+
+
 def printable(text: str) -> str:
     """One line that no terminal obeys: what is not printable is escaped."""
     if text.isprintable():

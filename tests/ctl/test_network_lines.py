@@ -289,6 +289,16 @@ def test_an_alert_looks_as_severe_as_it_is(severity: str, style: Style) -> None:
     assert alerts_lines(document, NOW)[:-1] == [headline(document), one]
 
 
+def test_an_alert_that_names_a_thousand_servers_leaves_room_for_others() -> None:
+    text = f"web: Servers {', '.join(f'cp{n}' for n in range(1000))} are marked down but pooled"
+    alert = {"severity": "critical", "id": "held", "text": text, "age_s": 300.0}
+    head, one, _ = alerts_lines({"status": "critical", "msg": text, "alerts": [alert]}, NOW)
+    for line in (head, one):
+        assert "… (all of it: pybalctl --json alerts) …" in line.text
+        assert "cp999 are marked down but pooled" in line.text
+        assert len(line.text) < 1200
+
+
 def test_where_there_is_nothing_to_do_nothing_is_said_of_it() -> None:
     document = {"status": "ok", "msg": "All pools are healthy", "alerts": []}
     assert alerts_lines(document, NOW) == [headline(document)]

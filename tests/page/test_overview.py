@@ -66,6 +66,15 @@ def test_of_many_alerts_fifty_are_shown(number: int, more: str) -> None:
     assert more in shown
 
 
+def test_of_an_alert_that_names_a_thousand_servers_the_ends_are_shown() -> None:
+    text = f"web: Servers {', '.join(f'cp{n}' for n in range(1000))} are marked down but pooled"
+    shown = words(alerts_section("x", (alert(CRITICAL, text, "web"),)))
+    assert "]web: Servers cp0, cp1, " in shown
+    assert "… (all of it: /api/v1/alerts) …" in shown
+    assert "cp999 are marked down but pooled" in shown
+    assert len(shown) < 800
+
+
 def seen(servers: list[ServerSnapshot], *alerts: Alert) -> SeenService:
     return seen_service(service("web", servers), alerts)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pybal.runtime.naming import counted, duration, named, printable, quoted, shortened
+from pybal.runtime.naming import counted, duration, ends_of, named, printable, quoted, shortened
 
 
 def test_ten_are_named_and_the_others_counted() -> None:
@@ -24,6 +24,11 @@ def test_what_is_cut_has_a_sign_and_maybe_where_all_of_it_is() -> None:
     assert shortened("abcd", 4) == shortened("abcd", 4, "the log") == "abcd"
     assert shortened("abcde", 4) == "abc…"
     assert shortened("abcde", 4, "the log") == "abc… (all of it: the log)"
+
+
+def test_of_a_long_text_both_ends_are_said() -> None:
+    assert ends_of("a" * 8, 8, "the log") == "a" * 8
+    assert ends_of("abcdefghi", 8, "the log") == "abcdef… (all of it: the log) …hi"
     assert quoted("a", 3) == "'a'"
     assert quoted("ab\n", 5) == "'ab\\…"
 
