@@ -108,6 +108,12 @@ def check_communities(
             reader.warn("bgp-communities", f"has {_HURTING[community]}")
 
 
+def _gives_router_id(bgp: BGPSettings) -> bool:
+    """By an IPv4 address that is ours, or that of a peer: we reach it from one of ours."""
+    found = (*bgp.local_ips, bgp.nexthop_ipv4, *(peer.address for peer in bgp.peers))
+    return any(hop is not None and hop.version == 4 and not hop.is_unspecified for hop in found)
+
+
 def check_speaker(reader: SectionReader, bgp: BGPSettings) -> None:
     """What is said of ourselves."""
     _check_asn(reader, "bgp-local-asn", bgp.local_asn)
@@ -116,6 +122,10 @@ def check_speaker(reader: SectionReader, bgp: BGPSettings) -> None:
     check_communities(reader, bgp.communities)
     if bgp.router_id is not None and bgp.router_id.is_loopback:
         reader.warn("bgp-router-id", f"{bgp.router_id} is every host's: routers need one of each")
+    speaks = bgp.peers or bgp.groups or bgp.interface_peers
+    if speaks and bgp.router_id is None and not _gives_router_id(bgp):
+        message = "not set, and no IPv4 address of this host is known from elsewhere: it would be"
+        reader.warn("bgp-router-id", f"{message} 127.0.0.1, every host's; routers need one of each")
     for address in bgp.local_ips:
         if address.version == 6 and address.is_link_local:
             reader.error("bgp-local-ips", f"{address} cannot be listened on: it is of one link")

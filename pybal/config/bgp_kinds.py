@@ -16,7 +16,9 @@ from pybal.config.kinds import (
     LITERAL_STRINGS,
     SECONDS_OR_ZERO,
     Kind,
+    as_share,
     choice,
+    in_seconds,
     integer,
     is_blank,
     text_kind,
@@ -60,6 +62,8 @@ _NO_NAMES: Mapping[str, int] = {}
 
 
 def _hold_time(text: str) -> int:
+    if hint := in_seconds(text):
+        raise BadValueError(hint)
     value = _U16.parse(text)
     if value in (1, 2):
         raise BadValueError
@@ -200,6 +204,8 @@ def _withdraw_on_down(text: str) -> Fraction | None:
     """Down to which share of servers that are up the address stays announced."""
     if _FRACTION.fullmatch(text) and Fraction(text) > 0:
         return Fraction(text)
+    if hint := as_share(text):
+        raise BadValueError(hint)
     return Fraction(0) if BOOLEAN.parse(text) else None
 
 

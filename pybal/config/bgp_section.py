@@ -189,7 +189,7 @@ class _PeerReader:
         if self._wanted:
             check_options(reader, self._general)
             check_needs(reader, self._general, found.all_options)
-            check_speaker(reader, self._bgp)
+            check_speaker(reader, found)
             if any(address not in self._sections for address in addresses):
                 check_unnamed(reader, self._general, self._bgp)
             for peer in peers:

@@ -169,7 +169,7 @@ class _Checker:
 
     def _entry(self, index: int, line: Line) -> None:
         if not self._seen_header:
-            message = "stands before the first [section]"
+            message = "stands before the first [section]: is [global] missing above it?"
             self.faults.append(Fault(line.number, message, key=line.name))
         elif self._current is None:
             self.stray.add(index)

@@ -87,8 +87,11 @@ def integer(low: int, high: int, what: str = "a whole number") -> Kind[int]:
 
     def parse(text: str) -> int:
         if not _DIGITS.fullmatch(text) or not low <= int(text) <= high:
-            raise BadValueError(_in_seconds(text) if what.split()[-1] == "seconds" else "")
+            raise BadValueError(hint(text))
         return int(text)
+
+    unit = what.split()[-1]
+    hint = _HINTS.get(unit, lambda _: "")
 
     return Kind(f"{what} from {low} to {high}", parse)
 
@@ -99,20 +102,34 @@ def _decimal(text: str, hint: Callable[[str], str]) -> Fraction:
     return Fraction(text)
 
 
-def _in_seconds(text: str) -> str:
+def in_seconds(text: str) -> str:
     """What to write in place of a time with a unit."""
     time = _TIME.fullmatch(text)
     return f"write {float(time[1]) * _UNITS_S[time[2]]:g}, without a unit" if time else ""
 
 
-def _as_share(text: str) -> str:
+def _in_milliseconds(text: str) -> str:
+    time = _TIME.fullmatch(text)
+    return f"write {float(time[1]) * _UNITS_S[time[2]] * 1000:g}, without a unit" if time else ""
+
+
+def _without_as(text: str) -> str:
+    """What to write in place of AS64512."""
+    return f"write {text[2:]}" if text[:2].lower() == "as" and text[2:].isdecimal() else ""
+
+
+_HINTS = {"seconds": in_seconds, "milliseconds": _in_milliseconds, "number": _without_as}
+"""By the last word of what is wanted."""
+
+
+def as_share(text: str) -> str:
     """What to write in place of a percentage."""
     percent = _PERCENT.fullmatch(text)
     return f"write {float(percent[1]) / 100:g}" if percent else ""
 
 
 def _seconds(text: str) -> float:
-    value = _decimal(text, _in_seconds)
+    value = _decimal(text, in_seconds)
     if value > MAX_SECONDS:
         raise BadValueError(f"the most is {MAX_SECONDS}")
     return float(value)
@@ -126,7 +143,7 @@ def _some_seconds(text: str) -> float:
 
 
 def _threshold(text: str) -> Fraction:
-    value = _decimal(text, _as_share)
+    value = _decimal(text, as_share)
     if value > 1:
         raise BadValueError
     return value

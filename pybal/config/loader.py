@@ -31,6 +31,7 @@ from pybal.config.secrets import find_secrets, read_secret
 from pybal.config.section import SectionReader
 from pybal.config.service_section import ServiceDraft, read_service
 from pybal.config.settings import BGPSettings, ServiceSettings, Settings
+from pybal.net.addresses import parse_address
 from pybal.runtime.naming import counted
 from pybal.state.files import read_now
 
@@ -184,7 +185,7 @@ def _settings(
     ]
     options = read_global(global_reader, peers, read_secret)
     services, known_now = read_services(
-        sections.values(),
+        [section for section in sections.values() if not _no_service(section.name)],
         options,
         log,
         known,
@@ -264,11 +265,11 @@ def _check_structure(sections: dict[str, Section], log: ProblemLog) -> None:
     elif len(sections) == 1:
         log.add(Severity.WARNING, "no service: every section but [global] is one")
     for section in sections.values():
+        if message := _no_service(section.name):
+            log.add(Severity.ERROR, message, line=section.line, section=section.name)
+            continue
         for special in (_GLOBAL, DEFAULT):
-            if section.name.lower() == special.lower() and section.name != special:
-                message = f"a service of this name would be odd: write [{special}]"
-                log.add(Severity.ERROR, message, line=section.line, section=section.name)
-            elif is_one_slip(section.name.lower(), special.lower()) and not (
+            if is_one_slip(section.name.lower(), special.lower()) and not (
                 # Plainly a service, and nothing is missing that this could be.
                 _ADDRESS in section.entries and (special == DEFAULT or _GLOBAL in sections)
             ):
@@ -307,9 +308,21 @@ def _check_defaults(
         _refuse_subsection(sub, log)
 
 
+def _no_service(name: str) -> str:
+    """What to write where a section is plainly meant as another one; else nothing."""
+    for special in (_GLOBAL, DEFAULT):
+        if name.lower() == special.lower() and name != special:
+            return f"a service of this name would be odd: write [{special}]"
+    if name.split()[:1] in (["peer"], ["peers"]) and len(name.split()) > 1:
+        return f"a peer is a sub-section at the end of [global]: write [[{name}]]"
+    return ""
+
+
 def _refuse_subsection(sub: Section, log: ProblemLog) -> None:
     word = sub.name.split()[0] if sub.name.split() else ""
     hint = f"; did you mean [[{_PEER} …]]?" if is_one_slip(word.lower(), _PEER) else ""
+    if parse_address(sub.name) is not None:
+        hint = f"; did you mean [[{_PEER} {sub.name}]]?"
     if _is_peer(sub):
         hint = "; it belongs at the end of [global]"
     log.add(Severity.ERROR, f"unknown sub-section{hint}", line=sub.line, section=f"[{sub.name}]")

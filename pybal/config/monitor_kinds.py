@@ -5,7 +5,7 @@ Each monitor is described by its own file (pybal/monitors), which this room does
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from pybal.config.bad_value import BadValueError, did_you_mean
@@ -90,6 +90,14 @@ def read_monitors(
     return tuple(settings for settings in read if settings is not None)
 
 
+def _two_of(name: str, known: Collection[str]) -> str:
+    """Where two names have become one, for want of a comma, as Python reads them."""
+    for first in known:
+        if name.startswith(first) and (second := name.removeprefix(first)) in known:
+            return f"is a comma missing between {first} and {second}?"
+    return ""
+
+
 def _names_kind(kinds: MonitorKinds) -> Kind[tuple[str, ...]]:
     known = kinds.by_name
 
@@ -98,7 +106,8 @@ def _names_kind(kinds: MonitorKinds) -> Kind[tuple[str, ...]]:
         for name in names:
             if name not in known:
                 instead = monitor_instead_of(name)
-                hint = f"use {instead}" if instead else did_you_mean(name, known)
+                hint = f"use {instead}" if instead else _two_of(name, known)
+                hint = hint or did_you_mean(name, known)
                 text = f"{shortened(name, 64)!r} is no monitor; {hint}"
                 raise BadValueError(text.removesuffix("; "))
             if names.count(name) > 1:

@@ -250,6 +250,7 @@ def _read_lines(text: str, builder: _Builder) -> None:
 
 
 _FORM = "{'host': 'NAME', 'weight': 10, 'enabled': True}"
+_JSON_FORM = '{ "NAME": { "weight": 10, "enabled": true } }'
 
 
 def _literal_dict(entry: str) -> dict[object, object] | None:
@@ -334,7 +335,7 @@ def _json_object(text: str) -> Pairs:
     except (ValueError, RecursionError) as error:
         raise SourceError(f"not usable JSON; it begins {_shown(text)}") from error
     if not isinstance(document, Pairs):
-        raise SourceError(f"not a JSON object of hosts; it begins {_shown(text)}")
+        raise SourceError(f"not a JSON object such as {_JSON_FORM}; it begins {_shown(text)}")
     return document
 
 

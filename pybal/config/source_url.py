@@ -38,8 +38,9 @@ def parse_source(text: str) -> SourceSettings:
     scheme = text.partition("://")[0].lower() if "://" in text else ""
     if scheme not in _FORMS:
         if not scheme:
-            is_path = text.startswith("/") and text.isprintable() and "@" not in text
-            raise BadValueError(f"did you mean file://{text}?" if is_path else "")
+            path = re.sub("^file:/*", "/", text)
+            is_path = path.startswith("/") and path.isprintable() and "@" not in path
+            raise BadValueError(f"did you mean file://{path}?" if is_path else "")
         # Its name alone, and only if it is nearly that of a scheme: no secret is quoted.
         hint = did_you_mean(scheme, _FORMS)
         raise BadValueError(f"its scheme is unknown; {hint}" if hint else "its scheme is unknown")

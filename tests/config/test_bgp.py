@@ -182,6 +182,24 @@ def test_with_ipv6_next_hops_of_ipv4_prefixes() -> None:
     assert bgp("", text).nexthop_ipv4 == ip_address("2001:db8::2")
 
 
+@pytest.mark.parametrize(
+    ("more", "is_warned_of"),
+    [
+        ("", True),
+        ("bgp-local-ips = [ '0.0.0.0', '::' ]", True),
+        ("bgp-router-id = 192.0.2.8", False),
+        ("bgp-local-ips = 192.0.2.8", False),
+        ("bgp-peer-address = ['2001:db8::1', '192.0.2.1']", False),
+    ],
+)
+def test_a_router_id_that_every_host_would_have_is_warned_of(more: str, is_warned_of: bool) -> None:
+    text = GLOBAL_BGP.replace("ipv4 = 198.51.100.2", "ipv4 = 2001:db8::2")
+    peer = "bgp-peer-address = 198.51.100.1\n"
+    text = text.replace(peer, "" if "peer-address" in more else "bgp-peer-address = 2001:db8::1\n")
+    warned = [each.key for each in parse(f"{text}{more}\n{service()}", FILE).warnings]
+    assert ("bgp-router-id" in warned) is is_warned_of
+
+
 def test_all_that_can_be_said_of_what_is_announced() -> None:
     found = bgp(
         "bgp-router-id = 192.0.2.8\nbgp-communities = 64600:100  65535:65281 64600:100\n"

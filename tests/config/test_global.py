@@ -206,7 +206,7 @@ def test_no_local_address_means_any(text: str) -> None:
     [
         ("bgp-local-asn", "0", "must be an AS number from 1 to 4294967295"),
         ("bgp-local-asn", "4294967296", "must be an AS number from 1 to 4294967295"),
-        ("bgp-local-asn", "AS64600", "must be an AS number from 1 to 4294967295"),
+        ("bgp-local-asn", "AS64600", "must be an AS number from 1 to 4294967295; write 64600"),
         ("bgp-local-asn", "+1", "must be an AS number from 1 to 4294967295"),
         ("bgp-local-asn", "1_0", "must be an AS number from 1 to 4294967295"),
         ("bgp-local-asn", "\u0661", "must be an AS number from 1 to 4294967295"),

@@ -41,6 +41,65 @@ def test_a_sub_section_that_is_nearly_one_of_peers_gets_its_word() -> None:
     assert error.message == "unknown sub-section; did you mean [[peer …]]?"
 
 
+def test_a_sub_section_of_an_address_alone_gets_the_word_of_peers() -> None:
+    (error,) = parse(f"[global]\n[[192.0.2.1]]\n{service()}", FILE).errors
+    assert error.message == "unknown sub-section; did you mean [[peer 192.0.2.1]]?"
+
+
+def test_a_peer_in_single_brackets_is_one_error_and_no_service_that_lacks_all() -> None:
+    text = f"[global]\n[peer 192.0.2.1]\nbgp-peer-asn = 64600\n{service()}"
+    (error,) = parse(text, FILE).problems
+    assert error.message.endswith("write [[peer 192.0.2.1]]")
+
+
+def test_a_global_section_in_capitals_is_no_service_that_lacks_all() -> None:
+    errors = parse(f"[Global]\nlog-level = info\n{service()}", FILE).errors
+    assert [error.message for error in errors] == [
+        "a service of this name would be odd: write [global]"
+    ]
+
+
+def test_keys_before_all_sections_hint_at_global() -> None:
+    (error,) = parse(f"log-level = info\n{service()}", FILE).errors
+    assert error.message == "stands before the first [section]: is [global] missing above it?"
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("bgp-withdraw-on-down = 30%", "write 0.3"),
+        ("bgp-withdraw-on-down = 30", "above 0 and below 1"),
+        ("monitors = ['Ping' 'UDP']", "is a comma missing between Ping and UDP?"),
+        ("monitors = ['PingUD']", "did you mean Ping?"),
+        ("config = file:/etc/pybal/p", "did you mean file:///etc/pybal/p?"),
+        ("config = file:a:b@c", "k8s://TOKEN@host[:port]"),
+    ],
+)
+def test_what_was_meant_is_said_of_values_of_a_service(line: str, hint: str) -> None:
+    key = line.partition(" = ")[0]
+    others = "".join(
+        f"{each}\n" for each in service().splitlines() if each.partition(" = ")[0] != key
+    )
+    (error,) = parse(f"[global]\n{others}{line}\n", FILE).errors
+    assert error.message.endswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("bgp-peer-asn = AS64600", "write 64600"),
+        ("bgp-peer-asn = ASN64600", "from 1 to 4294967295"),
+        ("bgp-bfd-interval = 300ms", "write 300, without a unit"),
+        ("bgp-bfd-interval = 1s", "write 1000, without a unit"),
+        ("bgp-hold-time = 30s", "write 30, without a unit"),
+    ],
+)
+def test_what_was_meant_is_said_of_values_of_bgp(line: str, hint: str) -> None:
+    errors = parse(f"[global]\nbgp = yes\n{line}\n{service()}", FILE).errors
+    (error,) = [each for each in errors if each.line == 3]
+    assert error.message.endswith(hint)
+
+
 def test_why_a_file_is_refused_names_the_slips_of_sections_with_errors_alone() -> None:
     two = service("two", port="81").replace("scheduler =", "sheduler =")
     refusal = parse(f"[global]\nlog-levle = info\n{service()}{two}", FILE).refusal
