@@ -103,7 +103,8 @@ class Translator:
         virtual_host = _argument(block, "virtualhost")
         servers = list(self._servers(block, host_header(virtual_host, places[0].address)))
         keys |= self._limits(block)
-        keys |= self._monitors(block, servers)
+        reached = [each for each in servers if any(not _why_left_out(each, at) for at in places)]
+        keys |= self._monitors(block, reached or servers)
         pools: list[Service] = []
         for place in places:
             service = self._service(place, protocol, keys, servers)
@@ -293,11 +294,8 @@ class Translator:
             service.keys["fwmark"] = str(place.fwmark)
         service.keys |= keys
         for server in servers:
-            other_family = (":" in server.host) is not (":" in place.address)
-            other_port = not place.fwmark and server.port not in (None, 0, place.port)
-            if other_port or (other_family and not place.fwmark):
+            if why := _why_left_out(server, place):
                 service.left_out.append(server)
-                why = f"port {server.port}" if other_port else "another address family"
                 text = f"left out of [{name}]: {why}; PyBal forwards to the service's own"
                 self.remarks.append(Remark(server.line, f"real_server {server.host}", text))
             else:
@@ -319,6 +317,15 @@ class Translator:
             unique, number = f"{name}_{number}", number + 1
         self._names.add(unique)
         return unique
+
+
+def _why_left_out(server: Server, place: Place) -> str:
+    """Nothing if PyBal can forward to the server."""
+    if place.fwmark:
+        return ""
+    if server.port not in (None, 0, place.port):
+        return f"port {server.port}"
+    return "another address family" if (":" in server.host) is not (":" in place.address) else ""
 
 
 def _checked_port(keys: dict[str, str]) -> int | None:

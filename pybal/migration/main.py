@@ -72,7 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     written = options.output / "pybal.conf"
     usable = sum(not service.unusable for service in services)
     found = f"{usable} of {counted(len(services), 'service')}, {counted(len(remarks), 'remark')}"
-    further = f"put the lists into {options.pools_at}, then pybal --check-config -c {written}"
+    check = f"pybal --check-config -c {written}"
+    there = options.pools_at.absolute() == (options.output / "pools").absolute()
+    further = check if there else f"put the lists into {options.pools_at}, then {check}"
     if not usable:
         further = f"mend {options.file}: it has no virtual_server that can be translated"
     say([f"{written}: {found}; next: {further}"], parser.prog)
