@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,6 +24,7 @@ from pybal.config.cross_checks import (
 from pybal.config.foreign_words import instead_of
 from pybal.config.global_section import GlobalOptions, read_at_start, read_global
 from pybal.config.ini import DEFAULT, Document, Section, read_ini
+from pybal.config.ini_lines import is_comment, plain_lines
 from pybal.config.known_sections import NOTHING_KNOWN, Known, KnownSections, read_services
 from pybal.config.known_text import read_known
 from pybal.config.monitor_kinds import MonitorKinds
@@ -39,6 +41,8 @@ MAX_BYTES = 16 * 2**20
 MAX_LINES = 200_000
 _LOOKED_THROUGH = 2**20
 """So many characters of a file with errors are searched for what it says of a start."""
+_ODD = re.compile("[\udc80-\udcff]")
+"""A byte that is no UTF-8, as "surrogateescape" has it."""
 _MAX_SERVICE_NAME = 200
 _GLOBAL = "global"
 _ADDRESS = "ip"
@@ -70,17 +74,27 @@ def parse_content(
 ) -> LoadResult:
     """Parse what a file holds or held; passwords are read from their own files. `readable_by` is
     the file's mode if everybody may read it, `known` as load() has it."""
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        byte = content[error.start]
+    text = content.decode("utf-8", "replace")
+    odd = _odd_byte(content)
+    if odd is not None:
+        line, byte = odd
         log = ProblemLog(file)
         log.add(Severity.ERROR, f"not UTF-8 text: byte 0x{byte:02x} does not fit", line=line)
-        damaged = content.decode("utf-8", "replace")
-        return replace(_with_at_start(log.result(None), damaged), content=content)
+        return replace(_with_at_start(log.result(None), text), content=content)
     result = parse(text, file, kinds, read_secret, readable_by=readable_by, known=known)
     return replace(result, content=content)
+
+
+def _odd_byte(content: bytes) -> tuple[int, int] | None:
+    """The first byte that is no UTF-8, with its line; in a comment it does no harm."""
+    text = content.decode("utf-8", "surrogateescape")
+    if not _ODD.search(text):
+        return None
+    for number, line in enumerate(plain_lines(text), 1):
+        odd = _ODD.search(line)
+        if odd and not is_comment(line.strip()):
+            return number, ord(odd[0]) - 0xDC00
+    return None
 
 
 def _who_may_read(path: Path) -> str:

@@ -86,8 +86,15 @@ def test_a_file_that_is_too_large(path: Path) -> None:
 
 
 def test_a_file_that_is_not_utf_8_says_where(path: Path) -> None:
-    path.write_bytes(b"[global]\n# caf\xe9\n")
-    assert refusal(path) == f"{path}:2: not UTF-8 text: byte 0xe9 does not fit"
+    path.write_bytes(b"# caf\xe9\r[global]\nlog-level = caf\xe8 # \xe9\n")
+    assert refusal(path) == f"{path}:3: not UTF-8 text: byte 0xe8 does not fit"
+
+
+def test_comments_may_be_in_any_encoding(path: Path) -> None:
+    path.write_bytes(b"# caf\xe9\n[global]\n  ; \xff\xfe\n" + service().encode())
+    result = load(path)
+    assert (result.problems, result.content) == ((), path.read_bytes())
+    assert result.settings is not None
 
 
 def test_a_binary_file(path: Path) -> None:

@@ -16,7 +16,7 @@ from tests.fakes.log import FakeLog
 
 WRONG = {
     "a typo": b"scheduler = wrrr\n",
-    "a Latin-1 byte in a comment": b"# caf\xe9\n",
+    "a Latin-1 byte": b"class = caf\xe9\n",
     "a NUL": b"\0\n",
     "another encoding's line": "# \u20ac\n".encode("utf-16"),
     "more errors than are shown": b"".join(b"[s%d]\nport = x\n" % i for i in range(2000)),
