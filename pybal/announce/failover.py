@@ -36,6 +36,7 @@ from pybal.runtime.stopping import end_in_turn
 _MAX_LOGGED = 20  # prefixes of one change that are logged one by one, or named in a line
 _LAST_LOOK_S = 1.0  # for routers to say, at a stop, whom they have instead of us
 _LAST_LOOKS = 10
+_SET_S = 1.0  # the wall clock was set; by less it drifts
 _MOST_UNUSED = 100  # routes that nobody wants any more
 
 
@@ -376,8 +377,12 @@ class BGPFailover:
     def _maintenance_snapshots(self) -> Iterator[MaintenanceSnapshot]:
         now_s, how = self._clock.seconds(), self._settings.maintenance
         for scope, since in self.maintenance.scopes():
-            withdrawn = phase_since(self._began_at_s[since], now_s, how) is Phase.WITHDRAWN
+            began_at_s = self._began_at_s[since]
+            withdrawn = phase_since(began_at_s, now_s, how) is Phase.WITHDRAWN
             at = None if how.withdraw_after_s is None else since + how.withdraw_after_s
+            set_by_s = self._now() - now_s - (since - began_at_s)
+            if at is not None and not withdrawn and abs(set_by_s) >= _SET_S:
+                at += set_by_s  # By the clock as it is set now.
             yield MaintenanceSnapshot(scope, since, withdrawn, at)
 
     def _announced_prefixes(self) -> tuple[AnnouncedPrefix, ...]:

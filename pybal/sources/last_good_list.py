@@ -92,7 +92,7 @@ class LastGoodList:
         self._good_at: float | None = None
         self._told_at_s: float = clock.seconds()
         self._error: str | None = None
-        self._failing_since: float | None = None
+        self._failing_since_s: float | None = None
         self._logged_errors: set[str] = set()
         self._logged_problems: frozenset[str] = frozenset()
         self._saved_at = 0.0
@@ -177,8 +177,8 @@ class LastGoodList:
         self._told_at_s = self._clock.seconds()
         self._error = error
         self._stale = True
-        if self._failing_since is None:
-            self._failing_since = self._now()
+        if self._failing_since_s is None:
+            self._failing_since_s = self._clock.seconds()
         # The same fault with another port or duration in its text is not news.
         kind = re.sub(r"\d+", "0", error)
         if kind not in self._logged_errors and len(self._logged_errors) < _MAX_LOGGED:
@@ -214,13 +214,13 @@ class LastGoodList:
 
     def _good(self, began_at: float) -> None:
         cancel(self._grace)
-        if self._failing_since is not None:
+        if self._failing_since_s is not None:
             self._origin.log.info(
                 "{what} is good again after {seconds:.0f} s",
                 what=self._origin.what,
-                seconds=self._now() - self._failing_since,
+                seconds=self._clock.seconds() - self._failing_since_s,
             )
-        self._failing_since = None
+        self._failing_since_s = None
         self._logged_errors.clear()
         self._error = None
         self._stale = False

@@ -192,7 +192,10 @@ class MaintenanceTest(PeeringCase):
             self.bgp.set_announced("dns", None if self.jump_s > 0 else (Advertisement(VIP6),))
             self.turn()
             assert self.routes(end)["192.0.2.1/32"] == (500, 3, True)
-            assert not self.bgp.snapshot().maintenance[0].withdrawn
+            (shown,) = self.bgp.snapshot().maintenance
+            assert not shown.withdrawn and shown.withdrawn_at is not None
+            left_s = shown.withdrawn_at - (1e9 + self.clock.seconds() + self.jump_s)
+            assert 0 < left_s <= 30, "by whatever clock"
         end.say(Keepalive())
         self.turn(12)
         assert "192.0.2.1/32" not in self.routes(end)

@@ -90,6 +90,8 @@ class SourceBench:
         watches_files: bool = True,
     ) -> None:
         self.clock: Any = Clock()
+        self.set_by_s = 0.0
+        """By how much somebody has set the wall clock."""
         self.http = FakeHTTPClient()
         self.disk = FakeThread()
         self.log = FakeLog()
@@ -109,7 +111,7 @@ class SourceBench:
 
     def now(self) -> float:
         """The wall clock."""
-        return EPOCH + float(self.clock.seconds())
+        return EPOCH + float(self.clock.seconds()) + self.set_by_s
 
     def start(self, settings: SourceSettings, service: str = "svc") -> Source:
         """A source, started."""

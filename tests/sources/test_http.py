@@ -318,6 +318,7 @@ def test_one_error_is_told_once_and_its_end_too(bench: SourceBench) -> None:
         "timed out (5.001 s)",
         "connection refused",
     ]
+    bench.set_by_s = -3600
     the_one_under_way(bench).answer(200, body=TWO)
     assert [line for line in bench.log.lines if "is good again after 30 s" in line]
 
