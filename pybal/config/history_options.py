@@ -16,7 +16,7 @@ _MIN_SIZE_BYTES, _MAX_SIZE_BYTES = 4 * MIB, 64 * 1024 * MIB
 
 
 def _retention(text: str) -> float:
-    match = re.fullmatch(r"(\d{1,9})\s*([smhdw]?)", text.lower())
+    match = re.fullmatch(r"([0-9]{1,9})\s*([smhdw]?)", text.lower())
     if match is None:
         raise BadValueError
     value = int(match[1]) * _UNITS_S[match[2]]
@@ -26,7 +26,7 @@ def _retention(text: str) -> float:
 
 
 def _size(text: str) -> int:
-    match = re.fullmatch(r"(\d{1,12})\s*([kmg]?)(?:i?b)?", text.lower())
+    match = re.fullmatch(r"([0-9]{1,12})\s*([kmg]?)(?:i?b)?", text.lower())
     if match is None:
         raise BadValueError
     value = int(match[1]) * _UNITS_BYTES[match[2]]

@@ -23,9 +23,11 @@ _PART = (
 )
 _PARTS = re.compile(_PART)
 _AGO = re.compile(rf"-?(?:{_PART} ?){{1,5}}(?:ago)?", re.ASCII)
-_CLOCK = re.compile(r"(?:(today|yesterday)[ ,]*)?([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
-_UNIX = re.compile(r"@?(\d{1,12}(?:\.\d{1,25})?(?:e-?\d{1,2})?)")
-_ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[t ].*)?")
+_CLOCK = re.compile(
+    r"(?:(today|yesterday)[ ,]*)?([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?", re.ASCII
+)
+_UNIX = re.compile(r"@?(\d{1,12}(?:\.\d{1,25})?(?:e-?\d{1,2})?)", re.ASCII)
+_ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[t ].*)?", re.ASCII)
 _LOST_PLUS = re.compile(r"(\d{4}-\d\d-\d\d[t ]\d\d:\d\d\S*) (\d\d:?\d\d)")
 """In a URL a "+" that is not escaped is a blank."""
 

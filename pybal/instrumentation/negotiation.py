@@ -9,7 +9,7 @@ from typing import NamedTuple
 # A piece of a list: anything but the separator, which may hide in a quoted string.
 _ELEMENT = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
 _PARAMETER = re.compile(r'(?:[^;"]|"(?:[^"\\]|\\.)*"?)+')
-_QUALITY = re.compile(r"[01](?:\.\d*)?|\.\d+")
+_QUALITY = re.compile(r"[01](?:\.[0-9]*)?|\.[0-9]+")
 
 _WHOLE_TYPE, _EXACT = 1, 2
 

@@ -23,7 +23,7 @@ _COMMON = {
 }
 _INHERITED = ("connect_timeout", "retry", "delay_loop")
 _RETRIES = ("retry", "nb_get_retry", "nb_sock_retry")
-_STATUS = re.compile(r"\d{3}(-\d{3})?")
+_STATUS = re.compile(r"[0-9]{3}(-[0-9]{3})?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,8 @@ def test_either_0_is_off() -> None:
         ("history-retention", "a month", "must be a time such as 30d, 12h or a number of seconds"),
         ("history-retention", "-1d", "must be a time"),
         ("history-retention", "99999d", "the most is ten years"),
+        ("history-retention", "\N{ARABIC-INDIC DIGIT THREE}d", "must be a time"),
+        ("history-size", "\N{FULLWIDTH DIGIT EIGHT}M", "must be a size"),
         ("history-size", "lots", "must be a size such as 256M or 1G, or 0"),
         ("history-retention", "315360001", "the most is ten years"),
         ("history-size", "1M", "from 4M to 64G, or 0"),

@@ -78,6 +78,9 @@ def test_in_a_night_that_sets_the_clocks_the_last_such_moment_is_meant() -> None
         "inf",
         "9" * 40,
         "\0",
+        "\N{ARABIC-INDIC DIGIT THREE}",
+        "0\N{ARABIC-INDIC DIGIT THREE}:12",
+        "\N{FULLWIDTH DIGIT TWO}026-11-28T03:12",
     ],
 )
 def test_what_is_no_moment_is_refused(text: str) -> None:

@@ -56,6 +56,7 @@ TEXT = [
     ["application/vnd.api+json"],
     ["application/jsonp"],
     ["application/json;q=much"],
+    ["application/json;q=0.\N{ARABIC-INDIC DIGIT THREE}"],
     ["application/json;q=-1"],
     ["application/json;q=5"],
     ["*/json"],
