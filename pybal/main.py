@@ -32,8 +32,8 @@ from pybal.daemon.on_demand import CodeOnDemand
 from pybal.daemon.ports import DaemonPorts
 from pybal.errors import KernelError
 from pybal.handover.inherited import take_descriptors
+from pybal.handover.legacy import Legacy
 from pybal.handover.listeners import KeptListeners
-from pybal.handover.store import DescriptorStore
 from pybal.handover.successor import Successor, who_keeps
 from pybal.http.client import BoundedHTTPClient
 from pybal.ipvs.dry_run import DryRunKernel
@@ -230,7 +230,9 @@ def _run(running: Running, begun: _Begun) -> int:
         )
         if successor is not None and lock is not None:
             successor.store.keep(_LOCK, [lock])
-    ports = _daemon_ports(settings, begun, place, left, store, now)
+    here = "" if place is None else f"{place.boot} {place.namespace}"
+    legacy = Legacy(store, here, left, settings.handover)
+    ports = _daemon_ports(settings, begun, place, legacy, now)
     daemon = Daemon(running, ports)
     # In a thread that an end meanwhile does not wait for.
     ask = None if successor is None else partial(ports.read_in_thread, successor.objections)
@@ -285,8 +287,7 @@ def _daemon_ports(
     settings: Settings,
     begun: _Begun,
     place: Place | None,
-    left: dict[str, list[int]],
-    store: DescriptorStore | None,
+    legacy: Legacy,
     now: Callable[[], float],
 ) -> DaemonPorts:
     """The real ones."""
@@ -294,9 +295,7 @@ def _daemon_ports(
     writing = StateWriting(reactor, _in_thread)
     reactor.addSystemEventTrigger("before", "shutdown", writing.hurry)
     resolver = _resolver(settings.state_directory, writing, read_only=settings.dry_run)
-    here = "" if place is None else f"{place.boot} {place.namespace}"
-    wanted = settings.handover
-    listeners = KeptListeners(store, here, left, wanted=wanted)
+    listeners = KeptListeners(legacy)
     # A long list may take a second.
     reading = unawaited_threads(_READERS, "reading")
     # One after another: each thread that computes may have the interpreter while the reactor waits
@@ -328,17 +327,9 @@ def _daemon_ports(
         processes=processes,
         kernel=_kernel(settings),
         place=place,
-        new_bgp=lambda: _bgp_outside(listeners, store, here, left, wanted=wanted),
-        bgp_left=are_of_bgp(left),
-        memory=MonitorMemory(
-            store=store,
-            place=here,
-            left=left,
-            clock=reactor,
-            log=Logger(namespace="monitors"),
-            own_thread=own_thread,
-            wanted=wanted,
-        ),
+        new_bgp=lambda: _bgp_outside(listeners, legacy),
+        bgp_left=are_of_bgp(legacy.left),
+        memory=MonitorMemory(legacy, reactor, Logger(namespace="monitors"), own_thread),
         listeners=listeners,
         source_address=kernel_source_address,
         is_local=is_local,
@@ -357,18 +348,11 @@ def _daemon_ports(
     )
 
 
-def _bgp_outside(
-    listeners: KeptListeners,
-    store: DescriptorStore | None,
-    here: str,
-    left: dict[str, list[int]],
-    *,
-    wanted: bool,
-) -> BGPOutside:
+def _bgp_outside(listeners: KeptListeners, legacy: Legacy) -> BGPOutside:
     # For those who speak BGP: see CodeOnDemand.
     from pybal.daemon.bgp_speaking import real_outside
 
-    return real_outside(reactor, listeners, store, here, left, wanted=wanted)
+    return real_outside(reactor, listeners, legacy)
 
 
 def _in_thread(function: Callable[[], Any]) -> Deferred[Any]:

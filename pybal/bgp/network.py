@@ -22,6 +22,7 @@ from pybal.bgp.discovery import Advertiser
 from pybal.bgp.settings import PeerSettings, SpeakerSettings
 from pybal.bgp.tcp_auth import set_key
 from pybal.errors import describe_os_error
+from pybal.handover.legacy import NO_LEGACY
 from pybal.handover.listeners import KeptListeners
 from pybal.model import IPAddress
 
@@ -72,7 +73,7 @@ class TwistedNetwork:
 
     def __init__(self, reactor: Any, listeners: KeptListeners | None) -> None:
         self._reactor = reactor
-        self._listeners = listeners or KeptListeners(None, "", {})
+        self._listeners = listeners or KeptListeners(NO_LEGACY)
 
     def dial(
         self, peer: PeerSettings, connection: BGPConnection, failed: Callable[[str], None]

@@ -3,7 +3,7 @@ configuration that wants BGP (on_demand.py)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,27 +22,19 @@ from pybal.bgp.settings import FailoverSettings
 from pybal.bgp.takeover import SessionKeeper
 from pybal.config.settings import BGPSettings
 from pybal.daemon.ports import DaemonPorts
+from pybal.handover.legacy import Legacy
 from pybal.handover.listeners import KeptListeners
-from pybal.handover.store import DescriptorStore
 
 
-def real_outside(
-    reactor: Any,
-    listeners: KeptListeners,
-    store: DescriptorStore | None,
-    here: str,
-    left: Mapping[str, list[int]],
-    *,
-    wanted: bool,
-) -> BGPOutside:
-    """The real one. `store` None: nobody would keep sessions for the next process; not `wanted`:
-    nor are those that are `left` to go on. `here` is this boot and network namespace."""
-    log = Logger(namespace="bgp")
-    ports = None if store is None else RecordPorts(store=store, clock=reactor, place=here, log=log)
+def real_outside(reactor: Any, listeners: KeptListeners, legacy: Legacy) -> BGPOutside:
+    """The real one."""
+    log, ports = Logger(namespace="bgp"), None
+    if legacy.store is not None:
+        ports = RecordPorts(legacy.store, reactor, legacy.place, log)
     return BGPOutside(
         network=TwistedNetwork(reactor, listeners),
         bfd_network=SocketBFDNetwork(reactor),
-        records=SessionKeeper(ports, left, log, wanted=wanted),
+        records=SessionKeeper(ports, legacy.left, log, wanted=legacy.wanted),
     )
 
 

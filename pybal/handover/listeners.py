@@ -6,30 +6,22 @@ import contextlib
 import errno
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from hashlib import sha256
 
-from pybal.handover.store import DescriptorStore
+from pybal.handover.legacy import Legacy
 
 PREFIX = "listen."
 
 
 class KeptListeners:
-    """`store` None: nothing is kept. `place` is this boot and network namespace; `wanted` False:
-    what was left is closed."""
+    """Of this process, and of the one before it."""
 
-    def __init__(
-        self,
-        store: DescriptorStore | None,
-        place: str,
-        left: Mapping[str, list[int]],
-        *,
-        wanted: bool = True,
-    ) -> None:
-        self._store = store
-        self._place = place
-        self._wanted = wanted and store is not None
-        self._left = {name: own for name, own in left.items() if name.startswith(PREFIX)}
+    def __init__(self, legacy: Legacy) -> None:
+        self._store = legacy.store
+        self._place = legacy.place
+        self._wanted = legacy.is_kept
+        self._left = {name: own for name, own in legacy.left.items() if name.startswith(PREFIX)}
         self._sealed = False
         self._open: dict[str, socket.socket] = {}
         if not self._wanted:

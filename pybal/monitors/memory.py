@@ -11,6 +11,7 @@ from typing import Any
 from pybal.handover.bag import DescriptorBag, take_out
 from pybal.handover.connection import byte_counts, cookie
 from pybal.handover.format import HandoverError
+from pybal.handover.legacy import Legacy
 from pybal.handover.states import StateTable, by_age, read_states
 from pybal.handover.store import DescriptorStore
 from pybal.monitors.former import Former, decode_former, encode_former
@@ -32,24 +33,13 @@ _MOST_TABLES = 4
 
 
 class MonitorMemory:
-    """`store` None: nothing is kept, and what was left is closed. `place` is this boot and network
-    namespace. Made before any monitor; start() begins to write. A bag that is thrown away is closed
-    in `own_thread`: with it the kernel closes thousands of connections, a microsecond or more for
+    """Made before any monitor; start() begins to write. A bag that is thrown away is closed in
+    `own_thread`: with it the kernel closes thousands of connections, a microsecond or more for
     each."""
 
-    def __init__(
-        self,
-        store: DescriptorStore | None,
-        place: str,
-        left: Mapping[str, list[int]],
-        clock: Any,
-        log: Any,
-        own_thread: OwnThread,
-        *,
-        wanted: bool = True,
-    ) -> None:
-        self._store = store
-        self._place = place
+    def __init__(self, legacy: Legacy, clock: Any, log: Any, own_thread: OwnThread) -> None:
+        self._store = legacy.store
+        self._place = legacy.place
         self._clock = clock
         self._log = log
         self._own_thread = own_thread
@@ -63,8 +53,8 @@ class MonitorMemory:
         self._new: list[int] = []
         self._gone = 0
         self._calls: dict[str, Any] = {}
-        self._left = {n: own for n, own in left.items() if n.startswith((TABLE, BAG))}
-        self._wanted = wanted and store is not None
+        self._left = {n: own for n, own in legacy.left.items() if n.startswith((TABLE, BAG))}
+        self._wanted = legacy.is_kept
         self._sealed = False
 
     @property

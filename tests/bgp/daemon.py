@@ -52,6 +52,7 @@ from pybal.bgp.settings import (
     SpeakerSettings,
 )
 from pybal.bgp.takeover import SessionKeeper
+from pybal.handover.legacy import NO_LEGACY, Legacy
 from pybal.handover.listeners import KeptListeners
 from pybal.handover.store import ManagerStore
 from pybal.runtime.gc_tuning import NEVER, YOUNG
@@ -277,8 +278,9 @@ def _left(given: dict[str, Any], prefix: str) -> dict[str, list[int]]:
 def _listeners(given: dict[str, Any]) -> KeptListeners:
     address = given.get("store")
     if address is None:
-        return KeptListeners(None, "", {})
-    return KeptListeners(ManagerStore(address), given.get("place", "here"), _left(given, "listen."))
+        return KeptListeners(NO_LEGACY)
+    place = given.get("place", "here")
+    return KeptListeners(Legacy(ManagerStore(address), place, _left(given, "listen.")))
 
 
 def run(given: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from twisted.internet.task import Clock
 from pybal.bgp.ports import BGPOutside
 from pybal.daemon.daemon import Daemon
 from pybal.daemon.ports import DaemonPorts
+from pybal.handover.legacy import NO_LEGACY
 from pybal.handover.listeners import KeptListeners
 from pybal.ipvs.memory import MemoryKernel
 from pybal.model import IPAddress
@@ -175,8 +176,8 @@ def memory_ports(
         place=None,
         new_bgp=lambda: BGPOutside(routers.at("192.0.2.254"), QuietBFD(), no_keeper(None)),
         bgp_left=False,
-        listeners=KeptListeners(None, "", {}),
-        memory=MonitorMemory(None, "", {}, clock, None, own_thread),
+        listeners=KeptListeners(NO_LEGACY),
+        memory=MonitorMemory(NO_LEGACY, clock, None, own_thread),
         source_address=lambda _: None,
         is_local=lambda _: True,
         host_name="lvs1",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pybal.handover.legacy import NO_LEGACY, Legacy
 from pybal.handover.listeners import KeptListeners
 from pybal.net.unix_socket import UNIXListener, is_served, what_is_at
 from tests.fakes.handover import Store
@@ -23,7 +24,7 @@ def never() -> socket.socket:
 
 
 def life(store: Store, place: str = "here") -> KeptListeners:
-    return KeptListeners(store, place, store.left())
+    return KeptListeners(Legacy(store, place, store.left()))
 
 
 def is_let_in(port: int) -> bool:
@@ -81,9 +82,8 @@ def test_what_is_not_taken_is_closed(store: Store, why: str) -> None:
     first = life(store).open("http", at())
     port = first.getsockname()[1]
     first.close()
-    listeners = KeptListeners(
-        store, "elsewhere" if why == "place" else "here", store.left(), wanted=why != "unwanted"
-    )
+    place = "elsewhere" if why == "place" else "here"
+    listeners = KeptListeners(Legacy(store, place, store.left(), wanted=why != "unwanted"))
     if why == "place":
         listeners.open("http", at(port))
         assert is_let_in(port)
@@ -94,7 +94,7 @@ def test_what_is_not_taken_is_closed(store: Store, why: str) -> None:
 
 
 def test_without_a_store_nothing_is_different() -> None:
-    listeners = KeptListeners(None, "", {})
+    listeners = KeptListeners(NO_LEGACY)
     listening = listeners.open("http", at())
     listeners.leave()
     port = listening.getsockname()[1]

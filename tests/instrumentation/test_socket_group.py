@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from pybal.config.settings import ControlSettings
+from pybal.handover.legacy import NO_LEGACY
 from pybal.handover.listeners import KeptListeners
 from pybal.instrumentation.control_server import LOOK_EVERY_S, ControlServer
 from pybal.instrumentation.late_site import LateSite
@@ -50,7 +51,7 @@ class Bench:
         self.clock = taking.reactor
         groups = GroupIds(self.clock, self.threads, lambda: FILE, DIRECTORY.__getitem__)
         settings = ControlSettings(self.path, group)
-        kept = KeptListeners(None, "", {})
+        kept = KeptListeners(NO_LEGACY)
         self.server = ControlServer(cast(Any, taking), settings, LateSite(), kept, groups)
         self.server.start()
 

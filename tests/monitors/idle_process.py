@@ -14,6 +14,7 @@ from twisted.internet.stdio import StandardIO
 from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
 
+from pybal.handover.legacy import Legacy
 from pybal.handover.store import ManagerStore
 from pybal.monitors.base import Monitor
 from pybal.monitors.idleconnection import IdleConnectionSettings
@@ -52,7 +53,7 @@ def run(given: dict[str, Any]) -> None:
     world.seconds = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
     left = {name: [each.detach() for each in own] for name, own in given["left"].items()}
     store = ManagerStore(given["store"])
-    memory = MonitorMemory(store, "here", left, world, Logger(), lambda call: call())
+    memory = MonitorMemory(Legacy(store, "here", left), world, Logger(), lambda call: call())
     memory.start()
     environment = replace(make_environment(world, FakeHTTPClient()), memory=memory)
     monitors = []

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from pybal.handover.format import HandoverError
+from pybal.handover.legacy import Legacy
 from pybal.handover.table import (
     EMPTY_SLOT,
     decode_alive,
@@ -58,16 +59,8 @@ class Rig:
         self.threads: list[Callable[[], None]] = []
 
     def life(self, **own: Any) -> MonitorMemory:
-        wanted = {"place": "here", **own}
-        made = MonitorMemory(
-            self.store,
-            wanted.pop("place"),
-            self.store.left(),
-            self.clock,
-            self.log,
-            self.threads.append,
-            **wanted,
-        )
+        legacy = Legacy(self.store, "here", self.store.left())._replace(**own)
+        made = MonitorMemory(legacy, self.clock, self.log, self.threads.append)
         made.start()
         return made
 
