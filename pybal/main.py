@@ -111,6 +111,20 @@ class _Begun(NamedTuple):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `pybal` with these arguments (default: the process's). Returns the exit status."""
+    options = _options(arguments)
+    try:
+        monitors = installed_monitors(entry_points_of(GROUP))
+    except PluginError as error:
+        return _refuse(error, options)
+    result = load(options.config, kinds_of(monitors))
+    if options.check_config:
+        return _check_config(options, result, monitors)
+    if options.diff:
+        return _diff(options.config, result)
+    return _start(options, result, monitors)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = command_line(pybal.__version__)
     with printing(parser.prog):
         options = parser.parse_args(arguments)
@@ -120,16 +134,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--strict belongs to a start, and to --check-config")
     if (options.dryrun or options.debug) and options.diff:
         parser.error("-n and -d belong to a start, and -n to --check-config")
-    try:
-        monitors = installed_monitors(entry_points_of(GROUP))
-    except PluginError as error:
-        return _refuse(error, options)
-    kinds = kinds_of(monitors)
-    result = load(options.config, kinds)
-    if options.check_config:
-        return _check_config(options, result, monitors)
-    if options.diff:
-        return _diff(options.config, result)
+    return options
+
+
+def _start(options: argparse.Namespace, result: LoadResult, monitors: MonitorTypes) -> int:
+    """With this configuration, or the last good one."""
     raise_descriptor_limit()
     logging = begin_logging(debug=options.debug)
     atexit.register(logging.flush)
@@ -141,7 +150,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         emit("{problem}", problem=str(problem))
     strict = options.strict or options.dryrun
     host = os.uname().nodename
-    running = configuration_at_start(result, kinds, time.time(), _log, host=host, strict=strict)
+    kinds, now = kinds_of(monitors), time.time()
+    running = configuration_at_start(result, kinds, now, _log, host=host, strict=strict)
     if running is None:
         _log.critical(
             "{path} has errors (see above): not started; `pybal --check-config -c {path}` "
