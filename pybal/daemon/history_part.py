@@ -247,7 +247,8 @@ class HistoryPart:
     # -- the director -------------------------------------------------------------------------
 
     def isolation(self, phase: Phase, kept: int) -> None:
-        """The phase of the isolation rule has changed; so many reports are kept."""
+        """The phase of the isolation rule has changed; so many reports are kept, or acted on as the
+        hold expires."""
         words = _PHASES.get(phase)
         if words is None or (self._isolated is None and phase is not Phase.CUT_OFF):
             return

@@ -88,7 +88,7 @@ class IsolationPorts(NamedTuple):
     recheck_all: Callable[[float], None]
     recheck: Callable[[Collection[str], float], None]
     phase_changed: Callable[[Phase, int], None] = lambda *_: None
-    """Told of each new phase, and how many reports are kept."""
+    """Told of each new phase, and how many reports are kept, or acted on as the hold expires."""
     together: Callable[[], AbstractContextManager[None]] = nullcontext
     """What is delivered and retracted within it may be acted on as one."""
 
@@ -181,11 +181,11 @@ class IsolationGuard:
             return IsolationSnapshot("off")
         return IsolationSnapshot(rule.phase.value, self._since, rule.isolations, rule.kept)
 
-    def _do(self, rule: Isolation, actions: Iterable[Action], before: Phase) -> None:
+    def _do(self, rule: Isolation, actions: Sequence[Action], before: Phase) -> None:
         """Carry the actions out; `before` is the phase before the rule decided on them."""
         self._take_on(actions)
         if rule.phase is not before:
-            self._tell(rule)
+            self._tell(rule, len(actions))
         self._look_ahead(rule)
 
     def _take_on(self, actions: Iterable[Action]) -> None:
@@ -278,8 +278,9 @@ class IsolationGuard:
             )
         self._do(rule, actions, before)
 
-    def _tell(self, rule: Isolation) -> None:
-        phase, kept = rule.phase, rule.kept
+    def _tell(self, rule: Isolation, acted_on: int) -> None:
+        phase = rule.phase
+        kept = acted_on if phase is Phase.HOLD_EXPIRED else rule.kept
         self._cancel_timer()
         self._ports.phase_changed(phase, kept)
         if phase is Phase.CONFIRMING:
@@ -294,6 +295,7 @@ class IsolationGuard:
             )
         elif phase is Phase.HOLD_EXPIRED:
             self._since = None
+            self._recovering = True
             reports = counted(kept, "report")
             self._log.critical("Still cut off: {reports} acted on after all", reports=reports)
         elif phase is Phase.SETTLING:
