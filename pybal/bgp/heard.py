@@ -13,6 +13,7 @@ from pybal.bgp.as_path import path_length
 from pybal.bgp.constants import (
     BGP_PORT,
     GRACEFUL_SHUTDOWN_COMMUNITY,
+    IPV4_UNICAST,
     SUPPORTED_FAMILIES,
     Family,
     Origin,
@@ -125,8 +126,10 @@ class AdjRIBIn:
         for prefix in (*update.withdrawn, *(unreach.prefixes if unreach is not None else ())):
             if prefix in self._routes:
                 self._forget(prefix)
-        self._told(update.prefixes, update.attributes, update.next_hop)
-        if reach is not None:
+        families = self._session.families  # others do not count (RFC 4760 section 8)
+        if IPV4_UNICAST in families:
+            self._told(update.prefixes, update.attributes, update.next_hop)
+        if reach is not None and reach.family in families:
             hop = reach.next_hops[0] if reach.next_hops else None
             self._told(reach.prefixes, update.attributes, hop)
 

@@ -14,7 +14,9 @@ from pybal.bgp.constants import (
     GRACEFUL_SHUTDOWN_COMMUNITY,
     IPV4_UNICAST,
     IPV6_UNICAST,
+    SUPPORTED_FAMILIES,
     ErrorCode,
+    Family,
     Origin,
     RefreshSubtype,
 )
@@ -38,7 +40,16 @@ from pybal.bgp.negotiation import negotiate
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.settings import PeerSettings
 from pybal.bgp.snapshot import OwnAddress
-from tests.bgp.peeringcase import OPEN, THEM, VIP, VIP6, PeeringCase, notifications, updates
+from tests.bgp.peeringcase import (
+    CAPABILITIES,
+    OPEN,
+    THEM,
+    VIP,
+    VIP6,
+    PeeringCase,
+    notifications,
+    updates,
+)
 
 HOST = Prefix.host(VIP)
 OTHER = IPv4Address("10.0.0.2")  # another director
@@ -92,8 +103,13 @@ def test_a_route_is_nobodys_reflection_unless_it_says_so() -> None:
     assert HeardRoute(None, Origin.IGP, (), 0).reflected is False
 
 
-def rib(*own: str, ours: tuple[str, ...] = ("10.0.0.1",)) -> AdjRIBIn:
-    session = negotiate(replace(OPEN, asn=64512), OPEN)
+def rib(
+    *own: str,
+    ours: tuple[str, ...] = ("10.0.0.1",),
+    families: tuple[Family, ...] = SUPPORTED_FAMILIES,
+) -> AdjRIBIn:
+    theirs = replace(OPEN, capabilities=replace(CAPABILITIES, families=families))
+    session = negotiate(replace(OPEN, asn=64512), theirs)
     addresses = map(ip_address, own or ("192.0.2.1",))
     return AdjRIBIn(session, OwnAddresses(addresses), frozenset(map(ip_address, ours)))
 
@@ -120,6 +136,16 @@ class TestAdjRIBIn:
         table.take(said(around[-1]))
         assert around[-1] in table.routes
         assert len(table.routes) == MAX_COVERING - 9
+
+    @pytest.mark.parametrize("family", SUPPORTED_FAMILIES)
+    def test_what_comes_of_a_family_that_was_not_negotiated_does_not_count(
+        self, family: Family
+    ) -> None:
+        table = rib("192.0.2.1", "2001:db8::1", families=(family,))
+        table.take(said(HOST))
+        reach = MPReach(IPV6_UNICAST, (IPv6Address("2001:db8:f::2"),), (Prefix.host(VIP6),))
+        table.take(Update(attributes=said().attributes, mp_reach=reach))
+        assert [prefix.family for prefix in table.routes] == [family]
 
     def test_a_route_is_small_however_long_its_attributes(self) -> None:
         table = rib()
