@@ -31,42 +31,18 @@ from pybal.config.section import SectionReader
 from pybal.config.settings import (
     DEFAULT_CONCURRENCY,
     LOG_LEVELS,
-    BGPSettings,
     ControlSettings,
     InstrumentationSettings,
     IsolationSettings,
     ListGuardSettings,
-    User,
+    Settings,
 )
 from pybal.config.users import USER
-from pybal.history.settings import HistorySettings
 from pybal.ipvs.settings import Cleanup, IPVSSettings
 
 DEFAULT_STATE_DIRECTORY = Path("/var/lib/pybal")
 DEFAULT_CONTROL_SOCKET = Path("/run/pybal/control.sock")
 DEFAULT_INSTRUMENTATION_ADDRESSES = SOME_ADDRESSES.parse("['127.0.0.1', '::1']")
-
-
-class GlobalOptions(NamedTuple):
-    """What [global] says. `bgp` is None while BGP is off. Where an error has been noted a
-    value may be a stand-in: no settings are made of a file with errors."""
-
-    dry_run: bool
-    state_directory: Path | None
-    bgp: BGPSettings | None
-    instrumentation: InstrumentationSettings | None
-    runcommand_concurrency: int
-    runcommand_user: User | None
-    isolation: IsolationSettings | None
-    control: ControlSettings | None
-    ipvs: IPVSSettings
-    strict: bool
-    dry_run_bgp: bool
-    list_guard: ListGuardSettings
-    history: HistorySettings
-    flap_damping: bool
-    handover: bool
-    log_level: str
 
 
 class AtStart(NamedTuple):
@@ -110,8 +86,9 @@ _CONTROL_SOCKET = Kind(f"{SOCKET_PATH.wanted}, or no", _control_socket)
 
 def read_global(
     reader: SectionReader, subsections: Iterable[SectionReader], read_secret: SecretReader
-) -> GlobalOptions:
-    """`subsections` are those of [global], named `[…]`; only `[[peer ADDRESS]]` is known."""
+) -> Settings:
+    """Without services. `subsections` are those of [global], named `[…]`; only `[[peer ADDRESS]]`
+    is known. Where an error has been noted a value may be a stand-in."""
     dry_run = reader.get("dryrun", BOOLEAN, False, alias="dry-run")
     state_directory = reader.get("state-directory", _STATE_DIRECTORY, DEFAULT_STATE_DIRECTORY)
     if reader.is_empty("state-directory"):
@@ -137,7 +114,8 @@ def read_global(
     flap_damping = reader.get("flap-damping", BOOLEAN, True)
     log_level = reader.get("log-level", _LOG_LEVEL, "info")
     reader.warn_of_unknown()
-    return GlobalOptions(
+    return Settings(
+        services=(),
         dry_run=dry_run,
         state_directory=state_directory,
         bgp=bgp if bgp_wanted else None,

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from pybal.config.global_section import GlobalOptions
 from pybal.config.ini import Section
 from pybal.config.known_text import KnownTexts
 from pybal.config.problems import ProblemLog
 from pybal.config.section import SectionReader
 from pybal.config.service_section import ServiceDraft
+from pybal.config.settings import Settings
 
 _NAMES_A_FILE = ".ca-file"
 
@@ -45,7 +45,7 @@ NOTHING_KNOWN = Known(MappingProxyType({}), MappingProxyType({}))
 
 def read_services(
     sections: Iterable[Section],
-    options: GlobalOptions,
+    options: Settings,
     log: ProblemLog,
     known: KnownSections,
     elsewhere: Mapping[str, str],
@@ -74,7 +74,7 @@ def read_services(
 
 
 def _said(
-    section: Section, options: GlobalOptions, former: KnownSection | None
+    section: Section, options: Settings, former: KnownSection | None
 ) -> tuple[object, ...] | None:
     """None: read it in any case. Of what is inherited another section may have complained."""
     if former is not None and former.section is section:

@@ -22,7 +22,7 @@ from pybal.config.cross_checks import (
     check_withdrawals,
 )
 from pybal.config.foreign_words import instead_of
-from pybal.config.global_section import GlobalOptions, read_at_start, read_global
+from pybal.config.global_section import read_at_start, read_global
 from pybal.config.ini import DEFAULT, Document, Section, read_ini
 from pybal.config.ini_lines import is_comment, plain_lines
 from pybal.config.known_sections import NOTHING_KNOWN, Known, KnownSections, read_services
@@ -210,26 +210,8 @@ def _settings(
         readers = [global_reader, *(service.reader for service in services)]
         _check_defaults(document.defaults, readers, kinds, log)
     _check_together(services, options, global_reader)
-    settings = Settings(
-        dry_run=options.dry_run,
-        state_directory=options.state_directory,
-        bgp=options.bgp,
-        instrumentation=options.instrumentation,
-        services=tuple(_complete(s, options.bgp) for s in services if s.settings is not None),
-        runcommand_concurrency=options.runcommand_concurrency,
-        runcommand_user=options.runcommand_user,
-        isolation=options.isolation,
-        control=options.control,
-        strict=options.strict,
-        dry_run_bgp=options.dry_run_bgp,
-        handover=options.handover,
-        log_level=options.log_level,
-        ipvs=options.ipvs,
-        history=options.history,
-        list_guard=options.list_guard,
-        flap_damping=options.flap_damping,
-    )
-    return settings, known_now
+    complete = (_complete(s, options.bgp) for s in services if s.settings is not None)
+    return replace(options, services=tuple(complete)), known_now
 
 
 def _log_faults(document: Document, log: ProblemLog) -> None:
@@ -244,7 +226,7 @@ def _log_faults(document: Document, log: ProblemLog) -> None:
 
 
 def _check_together(
-    services: Sequence[ServiceDraft], options: GlobalOptions, global_reader: SectionReader
+    services: Sequence[ServiceDraft], options: Settings, global_reader: SectionReader
 ) -> None:
     """What services say beside one another, and beside [global]."""
     check_distinct(services)
@@ -361,7 +343,7 @@ def _places(kinds: MonitorKinds) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _read_service(
-    reader: SectionReader, log: ProblemLog, kinds: MonitorKinds, options: GlobalOptions
+    reader: SectionReader, log: ProblemLog, kinds: MonitorKinds, options: Settings
 ) -> ServiceDraft:
     name = reader.name
     if (
