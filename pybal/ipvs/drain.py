@@ -8,7 +8,7 @@ finds servers there that are not pooled, and drains them anew, with the whole ti
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -60,8 +60,11 @@ class DrainedEntry:
         self._merge(new, ())
         return new
 
-    def want(self, entry: ServiceEntry, until: float) -> Draining:
-        """From now on this is wanted; what leaves drains `until` then. Returns that."""
+    def want(
+        self, entry: ServiceEntry, until: float, stand: Container[DestinationKey] | None = None
+    ) -> Draining:
+        """From now on this is wanted; what leaves drains `until` then, if it does `stand` (None:
+        all that was wanted do): what the kernel has refused has no connections. Returns that."""
         changed = difference(self.wanted.destinations, entry.destinations)
         self.wanted = entry
         new: dict[DestinationKey, Drain] = {}
@@ -71,7 +74,7 @@ class DrainedEntry:
             if after is not None:
                 standing[key] = after
                 back.append(key)
-            elif before is not None:
+            elif before is not None and (stand is None or key in stand):
                 new[key] = Drain(replace(before, weight=0), until)
         if not self.draining and not new:
             self.entry = entry

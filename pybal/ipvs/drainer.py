@@ -70,7 +70,9 @@ class Drainer:
             # What stood before the first entry counts as pooled, even with weight 0.
             new = service.leave(self._writer.table.get(key), self._until(drain_timeout_s))
         else:
-            new = service.want(entry, self._until(drain_timeout_s))
+            known = self._writer.table.get(key)
+            stand = known.destinations if known is not None else ()
+            new = service.want(entry, self._until(drain_timeout_s), stand)
         for server in new:
             self._log.info(
                 "{key}: server {server} drains, for up to {timeout} s",

@@ -212,6 +212,15 @@ def test_a_server_leaves_when_its_last_connection_has_ended() -> None:
     assert bench.clock.getDelayedCalls() == []
 
 
+def test_what_the_kernel_has_refused_is_not_offered_to_it_again_in_order_to_drain() -> None:
+    bench = Bench()
+    bench.publish(pool(WEB, 1, 2))
+    bench.table[WEB] = pool(WEB, 1)
+    bench.publish(pool(WEB, 1))
+    assert bench.weights() == {1: 10}
+    assert bench.drainer.snapshot() == ()
+
+
 def test_a_server_leaves_when_its_time_is_up() -> None:
     bench = Bench()
     bench.publish(pool(WEB, 1, 2))
