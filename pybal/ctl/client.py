@@ -27,6 +27,8 @@ CHANGE_TIMEOUT_S = 300.0
 """A reload waits for names and pool lists of new services, a check for its monitors."""
 MAX_ANSWER_BYTES = 256 * 2**20
 """The largest documents have some tens of MB."""
+MAX_EVENT_BYTES = 16 * 2**20
+"""Of what is streamed; one that concerns a pool of thousands has less than a MB."""
 _TAKING_TIME = ("/reload", "/check", "/config/compare")
 
 _UNIT = "pybal"
@@ -145,8 +147,10 @@ class SocketClient:
                 connection.request("GET", path, headers={"Accept": "text/event-stream"})
                 response = connection.getresponse()
                 if response.status != HTTPStatus.OK:
-                    raise _refusal(response.status, response.read())
-                for line in response:
+                    raise _refusal(response.status, response.read(MAX_EVENT_BYTES))
+                while line := response.readline(MAX_EVENT_BYTES + 1):
+                    if len(line) > MAX_EVENT_BYTES:
+                        raise OSError(f"an event is larger than {MAX_EVENT_BYTES // 2**20} MiB")
                     if line.startswith(b"data: "):
                         yield _parse(line[6:])
             except TimeoutError as error:

@@ -130,6 +130,17 @@ def test_an_answer_without_end_is_given_up(tmp_path: Path, monkeypatch: pytest.M
         SocketClient(tmp_path / "s", lambda: "").get("services")
 
 
+@pytest.mark.parametrize("status", ["200 OK", "500 X"])
+def test_a_stream_is_read_within_bounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    monkeypatch.setattr("pybal.ctl.client.MAX_EVENT_BYTES", 2**20)
+    endless(tmp_path, f"HTTP/1.1 {status}\r\n\r\ndata: ".encode(), b"x" * 65536)
+    said = "an event is larger than 1 MiB" if status == "200 OK" else "HTTP status 500"
+    with pytest.raises((NoDaemonError, ControlError), match=said):
+        next(SocketClient(tmp_path / "s", lambda: "").follow("events"))
+
+
 def test_a_document_of_another_version_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "s"
     answered(tmp_path, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
