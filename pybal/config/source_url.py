@@ -28,7 +28,7 @@ _FORMS = {
 }
 SOURCE_FORMS = "one of " + ", ".join(_FORMS.values())
 _PLAIN = re.compile("[!-~]+")
-_HTTP = re.compile(r"(https?)://([^/?#]*)([/?][^#]*)?", re.IGNORECASE)
+_HTTP = re.compile(r"(https?)(://([^/?#]*)(?:[/?][^#]*)?)(?:#.*)?", re.IGNORECASE)
 _ETCD = re.compile(r"etcd://([^/?#]*)/+([^?#]*[^?#/])/*", re.IGNORECASE)
 
 
@@ -56,15 +56,17 @@ def parse_source(text: str) -> SourceSettings:
 
 
 def parse_http_url(text: str) -> str:
-    """An absolute http(s) URL, its scheme in lower case; raises BadValueError."""
+    """An absolute http(s) URL, its scheme in lower case, without the fragment, which nobody sends
+    (RFC 9110 section 7.1); raises BadValueError."""
     match = _HTTP.fullmatch(text) if _PLAIN.fullmatch(text) else None
     if match is None:
         raise BadValueError(wanted="http[s]://host[:port][/path][?query]")
-    if "@" in match[2]:
+    scheme, rest, where = match.groups()
+    if "@" in where:
         raise BadValueError("a URL with a user or password is not supported")
-    if split_host_port(match[2], _HTTP_PORTS[match[1].lower()]) is None:
+    if split_host_port(where, _HTTP_PORTS[scheme.lower()]) is None:
         raise BadValueError("the URL has no valid host and port")
-    return match[1].lower() + text[match.end(1) :]
+    return scheme.lower() + rest
 
 
 def _file(text: str) -> FileSource:

@@ -25,6 +25,7 @@ from tests.config.texts import (
             ("http://a.example:8080/x?y=%20z&w", "https://b/"),
         ),
         ("http://[2001:db8::1]:81/", ("http://[2001:db8::1]:81/",)),
+        ("[ 'http://h/#/login', 'HTTP://h?x#y#z' ]", ("http://h/", "http://h?x")),
     ],
 )
 def test_urls_are_one_or_a_list(text: str, urls: tuple[str, ...]) -> None:
@@ -36,7 +37,7 @@ def test_urls_are_one_or_a_list(text: str, urls: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     "text",
     ["/health", "ftp://h/", "http://", "http:///x", "http://h:port/", "['http://h/', 'h']", "[]",
-     "[1]", "['http://h/#x']", "http://a b/", "http://u:secret@h/", "//h/"],
+     "[1]", "http://a b/", "http://u:secret@h/", "//h/"],
 )  # fmt: skip
 def test_a_url_is_absolute_and_of_http(text: str) -> None:
     problem = only_problem("[global]\n" + with_monitor("ProxyFetch", proxyfetch__url=text))
