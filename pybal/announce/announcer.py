@@ -61,9 +61,8 @@ class _Announced:
     hold: DelayedCall | None = None
 
     def end_pause(self) -> None:
-        if self.pause is not None:
-            self.pause.cancel()
-            self.pause = None
+        cancel(self.pause)
+        self.pause = None
         self.end_hold()
 
     def end_hold(self) -> None:

@@ -15,6 +15,7 @@ from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Route, Routes
 from pybal.bgp.snapshot import OthersRoute, OwnAddress
 from pybal.model import IPAddress
+from pybal.runtime.clock import cancel
 
 _A_TURN = 100  # addresses: some milliseconds
 
@@ -92,9 +93,8 @@ class Others:
     def stop(self) -> None:
         """No more pictures."""
         self._stopped = True
-        if self._turn is not None:
-            self._turn.cancel()
-            self._turn = None
+        cancel(self._turn)
+        self._turn = None
 
     def _made(self, asked: Collection[Peering], routes: Routes) -> Iterator[OwnAddress]:
         listening = [(p, ToldRoutes(p.routes.told)) for p in asked if p.importer.listens]

@@ -139,9 +139,8 @@ class BGPConnection(TwistedProtocol):
     def hand_over(self) -> None:
         """Leave it as it is to the next process: from now on nothing is read or written."""
         self._owner = None
-        if self._turn is not None:
-            self._turn.cancel()
-            self._turn = None
+        cancel(self._turn)
+        self._turn = None
         transport: Any = self.transport
         transport.unregisterProducer()
         transport.stopReading()
@@ -168,9 +167,8 @@ class BGPConnection(TwistedProtocol):
         self._owner = None
         if self.recorder is not None:
             self.recorder.end()
-        if self._turn is not None:
-            self._turn.cancel()
-            self._turn = None
+        cancel(self._turn)
+        self._turn = None
         transport: Any = self.transport
         if transport is None:
             return
@@ -268,9 +266,8 @@ class BGPConnection(TwistedProtocol):
         (transport.pauseProducing if pause else transport.resumeProducing)()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self._turn is not None:
-            self._turn.cancel()
-            self._turn = None
+        cancel(self._turn)
+        self._turn = None
         cancel(self._linger)
         owner, self._owner = self._owner, None
         if self.recorder is not None:

@@ -15,6 +15,8 @@ from typing import Any
 from twisted.internet.interfaces import IReadDescriptor
 from zope.interface import implementer
 
+from pybal.runtime.clock import cancel
+
 _ALL_NODES, _ALL_ROUTERS = "ff02::1", "ff02::2"
 _SOLICITATION, _ADVERTISEMENT = 133, 134
 _ICMP6_FILTER = 1
@@ -55,9 +57,8 @@ class Advertiser:
         return self.stop
 
     def stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        cancel(self._timer)
+        self._timer = None
         self._close()
 
     def _open(self) -> None:

@@ -28,6 +28,7 @@ from pybal.bgp.takeover import LeftSessions
 from pybal.handover.format import HandoverError
 from pybal.model import IPAddress
 from pybal.net.listener import Listener
+from pybal.runtime.clock import cancel
 from pybal.runtime.stopping import end_each, end_in_turn, ending
 
 _FLUSH_POLL_S = 0.02
@@ -267,9 +268,8 @@ class Speaker:
         return tuple(unfound(self._neighbours))
 
     def _stop_looking(self) -> None:
-        if self._tidying is not None:
-            self._tidying.cancel()
-            self._tidying = None
+        cancel(self._tidying)
+        self._tidying = None
         for neighbour in self._neighbours:
             neighbour.stop()
 

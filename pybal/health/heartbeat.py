@@ -7,7 +7,7 @@ from collections.abc import Callable
 from twisted.logger import Logger
 
 from pybal.health.stalls import BEAT_S, TOLERANCE_S, StallDetector
-from pybal.runtime.clock import DelayedCall, Timer
+from pybal.runtime.clock import DelayedCall, Timer, cancel
 
 
 class Heartbeat:
@@ -32,9 +32,8 @@ class Heartbeat:
 
     def stop(self) -> None:
         """Idempotent."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        cancel(self._timer)
+        self._timer = None
 
     def _beat(self) -> None:
         lost_s = self._stall_detector.beat()

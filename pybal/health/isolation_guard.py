@@ -162,9 +162,8 @@ class IsolationGuard:
         """Idempotent."""
         self._stopped = True
         self._to_do.clear()
-        if self._continuing is not None:
-            self._continuing.cancel()
-            self._continuing = None
+        cancel(self._continuing)
+        self._continuing = None
         self._forgiven.stop()
         self._end_probes()
 
@@ -325,9 +324,8 @@ class IsolationGuard:
         return self._ports.clock.seconds()
 
     def _cancel_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        cancel(self._timer)
+        self._timer = None
 
 
 class _ProbeRound:

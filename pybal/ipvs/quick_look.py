@@ -18,7 +18,7 @@ from pybal.ipvs.drift import comparing
 from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.model import ServiceKey, Table
 from pybal.runtime.backoff import doubling_s
-from pybal.runtime.clock import DelayedCall, Timer
+from pybal.runtime.clock import DelayedCall, Timer, cancel
 from pybal.runtime.pieces import in_one_go
 
 LOOK_EVERY_S = 1.0
@@ -65,9 +65,8 @@ class QuickLook:
 
     def stop(self) -> None:
         """Look no more. Idempotent."""
-        if self._call is not None:
-            self._call.cancel()
-            self._call = None
+        cancel(self._call)
+        self._call = None
 
     def _look(self) -> None:
         try:

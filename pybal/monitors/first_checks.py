@@ -7,6 +7,7 @@ from typing import Any
 
 from pybal.health.local_faults import LocalFaults
 from pybal.monitors.pace import HostQueue, Pace, step
+from pybal.runtime.clock import cancel
 
 _TICK_S = 0.01
 _SLICE_S = 0.005
@@ -77,9 +78,8 @@ class FirstChecks:
             self._rest()
 
     def _rest(self) -> None:
-        if self._ticking is not None:
-            self._ticking.cancel()
-            self._ticking = None
+        cancel(self._ticking)
+        self._ticking = None
         self._queue = HostQueue()
 
     def _tick(self) -> None:

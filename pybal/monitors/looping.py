@@ -88,9 +88,8 @@ class LoopingMonitor(Monitor):
         self._begin_check()
 
     def _end(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        cancel(self._timer)
+        self._timer = None
         self._end_limit()
         if self._checking is not None:
             self._checking.cancel()

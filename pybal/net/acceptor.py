@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from pybal.net.descriptor_reserve import DescriptorReserve
+from pybal.runtime.clock import cancel
 
 _AT_ONCE = 50
 """Connections accepted in one turn of the reactor."""
@@ -145,9 +146,8 @@ class Acceptor:
         """Accept no more; what was accepted goes on. Idempotent."""
         if self._socket.fileno() < 0:
             return
-        if self._pause is not None:
-            self._pause.cancel()
-            self._pause = None
+        cancel(self._pause)
+        self._pause = None
         self._reactor.removeReader(self)
         self._socket.close()
         if self._waiting is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pybal.runtime.clock import Clock, DelayedCall
+from pybal.runtime.clock import Clock, DelayedCall, cancel
 
 SERVERS_LOOKED_AT = 2000
 WITHIN_S = 0.05
@@ -39,9 +39,8 @@ class BoundedWork:
 
     def stop(self) -> None:
         """What is left is not done any more. Idempotent."""
-        if self._later is not None:
-            self._later.cancel()
-            self._later = None
+        cancel(self._later)
+        self._later = None
 
     def _do_it(self) -> None:
         self._later = None

@@ -15,7 +15,7 @@ from pybal.pool.new_servers import NewServers
 from pybal.pool.pool_state import PoolState
 from pybal.pool.ports import CoordinatorPorts, ListStore
 from pybal.pool.server import Server
-from pybal.runtime.clock import DelayedCall
+from pybal.runtime.clock import DelayedCall, cancel
 
 
 class ListRecord:
@@ -104,6 +104,5 @@ class ListRecord:
         return tuple((host, str(each.address)) for host, each in self._moving.items())
 
     def _cancel(self) -> None:
-        if self._later is not None:
-            self._later.cancel()
-            self._later = None
+        cancel(self._later)
+        self._later = None

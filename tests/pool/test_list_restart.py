@@ -28,8 +28,6 @@ from pybal.sources.list_cache import CachedList, list_file
 from tests.fakes.coordinator import FETCH, IDLE, Bench
 from tests.pool.test_coordinator_lists import NAMES, TEN, bench_of, pooled, without
 
-HOLD = ListGuardSettings(hold_s=3600)
-
 
 def restarted(
     before: Bench, wait_s: float = 5.0, *, guard: ListGuardSettings | None = None
