@@ -49,9 +49,7 @@ def overrides_section(id_: str, overrides: tuple[Override, ...]) -> Markup:
         )
         for each in ordered[:_SHOWN]
     ]
-    more = len(overrides) - _SHOWN
-    last = element("li", f"and {more:,} more", class_="quiet") if more > 0 else None
-    return element("ul", rows, last, id=id_)
+    return element("ul", rows, _more(len(overrides) - _SHOWN), id=id_)
 
 
 def bgp_section(id_: str, bgp: BGPSnapshot) -> Markup:
@@ -70,6 +68,21 @@ def bgp_section(id_: str, bgp: BGPSnapshot) -> Markup:
         element("tbody", rows),
         class_="peers",
     )
+    return element(
+        "div",
+        element(
+            "p",
+            f"AS {bgp.local_asn}, router id {bgp.router_id or 'not known'}, "
+            f"{count_of(len(bgp.announced), 'prefix', 'prefixes')} to announce",
+        ),
+        _notes(bgp),
+        table,
+        id=id_,
+    )
+
+
+def _notes(bgp: BGPSnapshot) -> Markup | None:
+    """What is announced otherwise than usual."""
     maintenance = [
         element(
             "li",
@@ -94,18 +107,7 @@ def bgp_section(id_: str, bgp: BGPSnapshot) -> Markup:
     more = len(others) - _SHOWN
     if more > 0:
         others[_SHOWN:] = [element("li", f"and {more:,} more addresses that others announce")]
-    notes = element("ul", maintenance, held, others) if maintenance or held or others else None
-    return element(
-        "div",
-        element(
-            "p",
-            f"AS {bgp.local_asn}, router id {bgp.router_id or 'not known'}, "
-            f"{count_of(len(bgp.announced), 'prefix', 'prefixes')} to announce",
-        ),
-        notes,
-        table,
-        id=id_,
-    )
+    return element("ul", maintenance, held, others) if maintenance or held or others else None
 
 
 def _others(own: OwnAddress) -> Markup:
@@ -217,19 +219,17 @@ def _drain(drain: DrainSnapshot, name: str | None) -> Markup:
 def _some(title: str, items: Sequence[Markup], all_: int) -> Markup | None:
     if not items:
         return None
-    more = all_ - len(items)
-    last = _more(more) if more > 0 else None
-    return element("div", element("h3", title), element("ul", list(items), last))
+    rest = _more(all_ - len(items))
+    return element("div", element("h3", title), element("ul", list(items), rest))
 
 
-def _first(lines: Sequence[str]) -> list[Markup]:
+def _first(lines: Sequence[str]) -> list[Markup | None]:
     """A few of them, and how many more there are."""
-    shown = [element("li", each) for each in lines[:_SHOWN]]
-    return [*shown, _more(len(lines) - _SHOWN)] if len(lines) > _SHOWN else shown
+    return [*(element("li", each) for each in lines[:_SHOWN]), _more(len(lines) - _SHOWN)]
 
 
-def _more(number: int) -> Markup:
-    return element("li", f"and {number:,} more", class_="quiet")
+def _more(number: int) -> Markup | None:
+    return element("li", f"and {number:,} more", class_="quiet") if number > 0 else None
 
 
 def lists_section(id_: str, lists: _Listed) -> Markup:
@@ -269,8 +269,8 @@ def source_notes(source: SourceSnapshot) -> list[Markup]:
         notes.append(element("li", "last error: ", source.last_error))
     for each in source.damage[:_SHOWN]:
         notes.append(element("li", state("damaged", "warning"), " ", each))
-    if len(source.damage) > _SHOWN:
-        notes.append(_more(len(source.damage) - _SHOWN))
+    if more := _more(len(source.damage) - _SHOWN):
+        notes.append(more)
     if source.kept:
         notes.append(element("li", "kept for that reason: ", listed(source.kept, _SHOWN)))
     return notes
