@@ -161,7 +161,10 @@ class Speaker:
         )
         self._groups.pop(address, None)
         log, cease = self._ports.log, Notification(ErrorCode.CEASE, subcode)
-        stop = partial(self.peerings.pop(address).stop, cease)
+        peering = self.peerings.pop(address)
+        if subcode is CeaseSubcode.PEER_DECONFIGURED:
+            cease = _for_good(peering, cease)
+        stop = partial(peering.stop, cease)
         ended = ending(log, f"the peer {address}", stop)
         return ended.addCallback(lambda _: end_each(log, partial(self._gone, address)))
 
@@ -316,7 +319,7 @@ class Speaker:
         close."""
         if not self._stopped:
             await end_in_turn(self._ports.log, self.withdraw)
-        await self._end(lambda peering: peering.stop(self._farewell(peering, reason)))
+        await self._end(lambda peering: peering.stop(_for_good(peering, shutdown(reason))))
 
     async def leave(self) -> None:
         """End for a planned restart. Sessions that the next process goes on with are left to it.
@@ -353,14 +356,6 @@ class Speaker:
         }
         await self._bfd.rest(absences_s)
 
-    def _farewell(self, peering: Peering, reason: str) -> Notification:
-        cease = shutdown(reason)
-        if not peering.routes.outlive_notification:
-            return cease
-        # RFC 8538 section 3.1: where a plain Cease would keep the routes, a hard reset that
-        # carries it does not.
-        return hard_reset(cease)
-
     async def _flushed(self) -> None:
         clock = self._ports.clock
         deadline = clock.seconds() + FLUSH_LIMIT_S
@@ -379,6 +374,12 @@ class Speaker:
         await DeferredList([*parting, *self._stop_listening()])
         # Only now: some routers take even BFD's AdminDown for a failure of the session.
         end_each(log, self._log.close, self._bfd.stop)
+
+
+def _for_good(peering: Peering, cease: Notification) -> Notification:
+    """Where a plain Cease would keep the routes, a hard reset that carries it does not (RFC 8538
+    sections 3.1 and 5.1)."""
+    return hard_reset(cease) if peering.routes.outlive_notification else cease
 
 
 def _unchanged_peers(before: SpeakerSettings, after: SpeakerSettings) -> set[IPAddress]:

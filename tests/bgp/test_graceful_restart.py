@@ -80,6 +80,17 @@ class GracefulRestartTest(PeeringCase):
         last = end.heard[-1]
         assert last == Notification(6, 9, b"\6\2\3bye")
 
+    def test_so_is_the_end_of_a_peer_but_not_a_change_of_its_settings(self) -> None:
+        # RFC 8538 section 5.1.
+        for peers, told in (
+            ((PeerSettings(ip_address("10.0.0.8")),), Notification(6, 9, b"\6\3")),
+            ((PeerSettings(ip_address(THEM), hold_time_s=33),), Notification(6, 6)),
+        ):
+            self.setUp()
+            end = self.establish(self.opened)
+            self.reconfigure(self.settings(*peers))
+            assert end.heard[-1] == told
+
     def test_after_a_restart_end_of_rib_waits_until_the_routes_are_complete(self) -> None:
         self.router.listen()
         self.bgp.start(restarting=True)
