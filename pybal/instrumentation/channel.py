@@ -18,6 +18,8 @@ from pybal.runtime.naming import counted
 MAX_CONNECTIONS = 256
 """Enough for every real server's scripts at once; few enough to leave the checks their sockets."""
 IDLE_TIMEOUT_S = 60
+STUCK_S = 5.0
+"""Who has taken nothing of an answer for so long gives way to others, where places are short."""
 HEAD_TIMEOUT_S = 5
 """From the connection, or from the first byte of a later request, to the end of its head; then as
 much again for its body."""
@@ -25,11 +27,11 @@ _LOG_INTERVAL_S = 60
 
 
 class Connections:
-    """All connections of a site. A newcomer takes the place of the one that has been waiting
-    longest for the client to say what it wants, if no other is left."""
+    """All connections of a site. If no other is left, a newcomer takes the place of the one that
+    has been waiting longest for the client to say what it wants, or else to take its answer."""
 
     def __init__(self, seconds: Callable[[], float], log: Logger) -> None:
-        self._seconds = seconds
+        self.now_s = seconds
         self._log = log
         self._open: dict[BoundedChannel, None] = {}
         """Those that wait for a client are in the order in which they began to."""
@@ -48,22 +50,35 @@ class Connections:
 
     def close_oldest(self) -> bool:
         """Close the connection that has been waiting longest; False if none waits."""
-        oldest = next((channel for channel in self._open if not channel.answering), None)
+        waits = next((channel for channel in self._open if not channel.answering), None)
+        oldest = waits or self._stuck()
         if oldest is None:
             return False
         self.give_up(oldest, "there are too many connections")
         del self._open[oldest]  # its place is free now, not when the reactor gets round to it
         return True
 
+    def _stuck(self) -> BoundedChannel | None:
+        """Who has not been able to write on for longest, and for long."""
+        since_s = {
+            channel: channel.stuck_since_s
+            for channel in self._open
+            if channel.stuck_since_s is not None
+        }
+        longest = min(since_s, key=since_s.__getitem__, default=None)
+        if longest is None or self.now_s() - since_s[longest] < STUCK_S:
+            return None
+        return longest
+
     def give_up(self, channel: BoundedChannel, why: str) -> None:
         """Cut a connection off. One line of the log stands for all in a minute."""
         channel.transport.abortConnection()
         self._closed += 1
-        now_s = self._seconds()
+        now_s = self.now_s()
         if self._logged_at_s is None or now_s - self._logged_at_s >= _LOG_INTERVAL_S:
             self._log.warn(
-                "Closed {connections} without a whole request since the last such line; "
-                "the last one as {why}",
+                "Closed {connections} that did not ask in time, or did not take the answer, since"
+                " the last such line; the last one as {why}",
                 connections=counted(self._closed, "connection"),
                 why=why,
             )
@@ -107,6 +122,8 @@ class BoundedChannel(_HTTPChannel):  # type: ignore[misc]  # as above
     connections: Connections
     answering = False
     """A whole request has come and is not answered yet."""
+    stuck_since_s: float | None = None
+    """Since when the client has taken nothing of what was written, and more waits."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -135,6 +152,16 @@ class BoundedChannel(_HTTPChannel):  # type: ignore[misc]  # as above
         self.answering = False
         self.connections.waits(self)
         super().requestDone(request)
+
+    def pauseProducing(self) -> None:  # noqa: N802
+        """The client takes no more for now."""
+        self.stuck_since_s = self.connections.now_s()
+        super().pauseProducing()
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        """It does again."""
+        self.stuck_since_s = None
+        super().resumeProducing()
 
     def readConnectionLost(self) -> None:  # noqa: N802
         """The client will ask no more; it may be gone altogether, which would show when it is
