@@ -35,6 +35,7 @@ from pybal.history.settings import HistorySettings
 from pybal.history.snapshot import DiskSnapshot
 from pybal.runtime.backoff import doubling_s
 from pybal.runtime.threads import InThread, OwnThread
+from pybal.state.state_writing import HANGS, HANGS_S
 
 FILE_NAME = "history.sqlite"
 MAX_WAITING = 20_000
@@ -66,6 +67,7 @@ class DiskPace:
     prune_every_s: float = 10.0
     share: float = 0.25
     """Of a core: the rest is left to others, whatever happens."""
+    hangs_s: float = HANGS_S
 
 
 class DiskHistory:
@@ -108,6 +110,8 @@ class DiskHistory:
         self._errors_total = 0
         self._failures = 0
         self._error = ""
+        self._busy_since_s: float | None = None
+        """While the thread is at the file."""
         self._size_bytes = 0
         self._written_total = 0
         self._sure_of_time_at_s = time.monotonic() + _SURE_OF_TIME_AFTER_S
@@ -193,8 +197,13 @@ class DiskHistory:
                 written_total=self._written_total,
                 lost=tuple(sorted(self._lost.items())),
                 errors_total=self._errors_total,
-                last_error=self._error,
+                last_error=self._why_unwritten(),
             )
+
+    def _why_unwritten(self) -> str:
+        since_s = self._busy_since_s
+        hangs = since_s is not None and time.monotonic() - since_s >= self._pace.hangs_s
+        return HANGS if hangs else self._error
 
     def no_more(self) -> None:
         """What waits is the last to be written: then it ends by itself. Idempotent."""
@@ -209,7 +218,7 @@ class DiskHistory:
             self._ended.wait(within_s)
 
     def _tell_news(self) -> None:
-        error = self._error
+        error = self._why_unwritten()
         if error == self._told_error:
             return
         self._told_error = error
@@ -240,10 +249,11 @@ class DiskHistory:
         finally:
             if database is not None:
                 database.close()
-            self._running = False
+            self._running, self._busy_since_s = False, None
             self._ended.set()
 
     def _open(self) -> Database:
+        self._busy_since_s = time.monotonic()
         with translating():
             database = self._open_database(self._path)
             self._newest = database.newest()
@@ -255,6 +265,7 @@ class DiskHistory:
     def _failed(self, error: Exception, database: Database | None) -> Database | None:
         """The database to go on with; None: it is to be opened anew."""
         self._tried.set()
+        self._busy_since_s = None
         self._errors_total += 1
         self._error = str(error) if isinstance(error, PyBalError) else repr(error)
         if isinstance(error, UnusableError):
@@ -283,8 +294,10 @@ class DiskHistory:
     def _write_and_prune(self, database: Database) -> None:
         prunes_at_s, errors = time.monotonic(), self._errors_total
         while not self._closing or self._waiting:
+            self._busy_since_s = None
             events, incidents = self._take()
-            begun_s, busy_s = time.monotonic(), time.thread_time()
+            self._busy_since_s = begun_s = time.monotonic()
+            busy_s = time.thread_time()
             if events or incidents:
                 self._append(database, events, incidents)
             if begun_s >= prunes_at_s:

@@ -47,7 +47,7 @@ class IPVSController:
         self._log = Logger(namespace="ipvs")
         ownership: Ownership | None = None
         if ports.record is not None:
-            ownership = Ownership(ports.record, ports.in_thread, read_only=dry_run)
+            ownership = Ownership(ports.record, ports.in_thread, ports.clock, read_only=dry_run)
         self._manager = IPVSManager(
             ports.clock,
             ports.kernel,

@@ -31,9 +31,9 @@ What cannot be told apart: between a crash and the start that follows, someone e
 of the very protocol, address and port that PyBal was adding or removing as it crashed, or makes a
 new network namespace that gets the number of a deleted one. That is taken for PyBal's.
 
-If the record cannot be read, nothing that stands is claimed; if it cannot be written, services are
-added all the same (balancing comes first), and may be taken for unmanaged services by a later
-start; each audit tries to write it again. Both are said in the log.
+If the record cannot be read, nothing that stands is claimed; if it cannot be written, or that takes
+too long, services are added all the same (balancing comes first), and may be taken for unmanaged
+services by a later start; each audit tries to write it again. Both are said in the log.
 """
 
 from __future__ import annotations
@@ -47,8 +47,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from pybal.ipvs.model import ServiceKey
+from pybal.runtime.clock import DelayedCall, Timer, cancel
 from pybal.runtime.threads import InThread
 from pybal.state.state_file import Document, StateFile, StateFileError
+from pybal.state.state_writing import HANGS, HANGS_S
 
 FILE_NAME = "ipvs-services.json"
 _FORMAT = 1
@@ -162,17 +164,21 @@ class Ownership:
         self,
         file: RecordFile,
         in_thread: InThread,
+        clock: Timer,
         *,
         read_only: bool = False,
     ) -> None:
         self._file = file
         self._in_thread = in_thread
+        self._clock = clock
         self._subscribers: list[Callable[[Iterable[ServiceKey]], None]] = []
         self._read_only = read_only
         self._log = Logger(namespace="ipvs")
         self._ours: set[str] = set()
         self._on_disk: frozenset[str] = frozenset()
         self._being_written: frozenset[str] | None = None
+        self._overdue: DelayedCall | None = None
+        """While it is being written; called once the disk hangs."""
         self._waiting: set[ServiceKey] = set()
         self._error = ""
 
@@ -212,7 +218,8 @@ class Ownership:
         safe = name in self._on_disk and (
             self._being_written is None or name in self._being_written
         )
-        if safe or self._read_only or (self._error and self._being_written is None):
+        waits = self._overdue is not None and self._overdue.active()
+        if safe or self._read_only or (self._error and not waits):
             return True
         self._waiting.add(key)
         return False
@@ -235,16 +242,23 @@ class Ownership:
         if self._on_disk == self._ours and not self._error:
             return
         names = self._being_written = frozenset(self._ours)
+        self._overdue = self._clock.callLater(HANGS_S, self._hangs)
         written = self._in_thread(lambda: self._file.save(names))
         written.addCallbacks(lambda _: self._written(names), self._not_written)
         written.addErrback(lambda f: self._log.failure("The record's writing failed", failure=f))
 
+    def _hangs(self) -> None:
+        self._fail(f"the record of PyBal's services cannot be written: {HANGS}")
+        self._tell()
+
     def _written(self, names: frozenset[str]) -> None:
+        cancel(self._overdue)
         self._on_disk, self._being_written, self._error = names, None, ""
         self._write()
         self._tell()
 
     def _not_written(self, failure: Failure) -> None:
+        cancel(self._overdue)
         self._being_written = None
         self._fail(f"the record of PyBal's services cannot be written: {failure.getErrorMessage()}")
         self._tell()

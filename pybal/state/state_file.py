@@ -163,6 +163,8 @@ class WriteBehind(Generic[T]):
                 self._next = (value,)
                 return
             self._writing = True
+        if not self._stopped:
+            self._files.begin(self._file.path)
         written = self._files.in_thread(lambda: self._save(value))
         written.addCallbacks(self._succeeded, self._not_written)
 

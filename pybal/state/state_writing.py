@@ -8,6 +8,10 @@ from pathlib import Path
 from pybal.runtime.clock import Clock
 from pybal.runtime.threads import InThread
 
+HANGS_S = 10.0
+"""A disk that has not answered by then may never do."""
+HANGS = "the disk does not answer"
+
 
 class StateWriting:
     """For all files of a state directory: they are written by `in_thread`, and by `clock` again."""
@@ -16,9 +20,15 @@ class StateWriting:
         self.clock = clock
         self.in_thread = in_thread
         self._unwritten: dict[Path, tuple[str, Callable[[], None]]] = {}
+        self._begun_at_s: dict[Path, float] = {}
+
+    def begin(self, path: Path) -> None:
+        """A thread is about to write it."""
+        self._begun_at_s[path] = self.clock.seconds()
 
     def failed(self, path: Path, error: BaseException | None, again: Callable[[], None]) -> None:
         """The newest content is not on the disk; `again` tries once more."""
+        self._begun_at_s.pop(path, None)
         words = error.strerror if isinstance(error, OSError) else None
         self._unwritten[path] = words or str(error), again
 
@@ -29,9 +39,15 @@ class StateWriting:
 
     def forget(self, path: Path) -> None:
         """It is, or nobody wants it there any more."""
+        self._begun_at_s.pop(path, None)
         self._unwritten.pop(path, None)
 
     @property
     def unwritten(self) -> tuple[tuple[str, str], ...]:
         """The files whose newest content is not on the disk, and why."""
-        return tuple((str(path), error) for path, (error, _) in self._unwritten.items())
+        found = {path: error for path, (error, _) in self._unwritten.items()}
+        latest_s = self.clock.seconds() - HANGS_S
+        for path, begun_at_s in self._begun_at_s.items():
+            if begun_at_s <= latest_s:
+                found[path] = HANGS
+        return tuple((str(path), error) for path, error in found.items())

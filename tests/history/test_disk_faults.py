@@ -149,6 +149,33 @@ def test_that_others_are_written_does_not_end_what_is_said_of_some(tmp_path: Pat
     disk.close()
 
 
+def test_a_disk_that_hangs_is_said_until_it_answers(tmp_path: Path) -> None:
+    hanging = threading.Event()
+
+    class Hanging(Database):
+        def append(self, events: Sequence[LedgerEvent], incidents: Sequence[Incident]) -> None:
+            hanging.wait()
+            super().append(events, incidents)
+
+    log = LogLines()
+    disk = disk_of(tmp_path, Hanging, log, replace(QUICK, hangs_s=0.01))
+    opened(disk)
+    disk.write([event(1)], [])
+    until(lambda: disk.snapshot().last_error == "the disk does not answer")
+    disk.write([event(2)], [])
+    hanging.set()
+    until(lambda: disk.snapshot().written_total == 2)
+    until(lambda: disk.snapshot().last_error == "")
+    disk.close()
+    disk.write([], [])
+    # A slow machine may have seen it hang before.
+    assert log[-2:] == [
+        f"warn: The history cannot be written to {tmp_path / FILE_NAME}, events may be lost:"
+        " the disk does not answer",
+        "info: The history is written again",
+    ]
+
+
 def test_a_disk_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
     """Were it to wait for the disk, this would not come to its end."""
     hanging = threading.Event()

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
 from pybal.ipvs.kernel import OperationResult
@@ -19,6 +20,7 @@ from pybal.ipvs.model import ServiceEntry, ServiceKey
 from pybal.ipvs.operations import Operation
 from pybal.ipvs.ownership import NoRecord, Ownership, Place, record_file, this_place
 from pybal.state.state_file import StateFileError
+from pybal.state.state_writing import HANGS_S
 from tests.examples import examples
 from tests.ipvs.clock import TURN_S, TurningClock
 from tests.ipvs.examples import DNS, DNS6, WEB, WEB6, pool
@@ -79,7 +81,8 @@ class Bench:
     def __init__(self, content: bytes | None = None, *, read_only: bool = False) -> None:
         self.disk, self.thread = Disk(content), Thread()
         self.told: list[ServiceKey] = []
-        self.owner = Ownership(self.disk, self.thread, read_only=read_only)
+        self.clock = Clock()
+        self.owner = Ownership(self.disk, self.thread, self.clock, read_only=read_only)
         self.owner.subscribe(self._tell)
 
     def _tell(self, keys: Iterable[ServiceKey]) -> None:
@@ -231,6 +234,23 @@ def test_a_record_that_cannot_be_written_holds_up_no_service_and_is_tried_again(
     assert bench.disk.names() == {str(WEB), str(DNS)}
 
 
+def test_a_disk_that_hangs_holds_up_no_service() -> None:
+    bench = Bench()
+    bench.owner.start([])
+    bench.owner.claim(WEB)
+    assert not bench.owner.secured(WEB)
+    bench.clock.advance(HANGS_S)
+    assert bench.told == [WEB]
+    assert bench.owner.secured(WEB)
+    assert "does not answer" in bench.owner.error
+    bench.owner.claim(DNS)
+    assert bench.owner.secured(DNS)
+    bench.thread.work()
+    assert bench.owner.error == ""
+    assert bench.disk.names() == {str(WEB), str(DNS)}
+    assert bench.clock.getDelayedCalls() == []
+
+
 def test_after_an_error_nothing_is_secured_before_the_retry_is_on_the_disk() -> None:
     bench = Bench()
     bench.owner.start([])
@@ -319,7 +339,7 @@ class World:
         """One life of the daemon with this configuration. `slow`: the disk takes its time."""
         self.effects_left = crash_after
         clock, thread = TurningClock(), Thread()
-        owner = Ownership(self.disk, thread)
+        owner = Ownership(self.disk, thread, clock)
         manager = IPVSManager(clock, self.kernel, lambda: 0.0, dry_run=False, owner=owner)
         owner.subscribe(manager.recorded)
         try:

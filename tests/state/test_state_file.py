@@ -22,7 +22,7 @@ from pybal.state.state_file import (
     StateFileError,
     WriteBehind,
 )
-from pybal.state.state_writing import StateWriting
+from pybal.state.state_writing import HANGS_S, StateWriting
 from tests.fakes.log import FakeLog
 from tests.fakes.sources import FakeThread
 
@@ -220,6 +220,26 @@ def test_what_fails_is_told_and_tried_again_ever_later_until_the_newest_is_there
     assert len(said) == 1
     assert not files.unwritten
     assert not clock.getDelayedCalls()
+
+
+def test_a_disk_that_hangs_is_told_as_one_that_fails_until_it_answers(tmp_path: Path) -> None:
+    thread, clock = FakeThread(), Clock()
+    thread.at_once = False
+    file, files = names_file(tmp_path / "x.json"), writing(thread, clock)
+    writer = WriteBehind(file, lambda: ["a"], files, pytest.fail)
+    writer.changed()
+    clock.advance(HANGS_S - 1)
+    writer.changed()
+    assert list(files.unwritten) == []
+    clock.advance(1)
+    assert list(files.unwritten) == [(str(file.path), "the disk does not answer")]
+    thread.run_one()
+    assert list(files.unwritten) == []
+    writer.changed()
+    clock.advance(HANGS_S)
+    assert len(files.unwritten) == 1
+    writer.stop()
+    assert list(files.unwritten) == []
 
 
 def test_however_long_it_fails_it_is_tried_every_few_minutes_and_with_each_change(
