@@ -85,10 +85,6 @@ class Kernel(Protocol):
         """The reading in one piece."""
         return in_one_go(self.reading(key))
 
-    def statistics(self, key: ServiceKey) -> ServiceStatistics | None:
-        """The counting in one piece."""
-        return in_one_go(self.counting(key))
-
     def apply(self, operations: Sequence[Operation]) -> tuple[OperationResult, ...]:
         """Do all of the operations in order, whatever becomes of each; the results are in the
         same order. Never raises KernelError: a lost connection is a result, too."""

@@ -30,12 +30,11 @@ class Happening(enum.Enum):
 
 
 class OverrideEvent(NamedTuple):
-    """What has become of an override, `at` (Unix seconds); `by` whom, empty if by nobody."""
+    """What has become of an override; `by` whom, empty if by nobody."""
 
     what: Happening
     override: Override
     by: str
-    at: float
 
 
 OverrideObserver = Callable[[OverrideEvent], None]
@@ -151,7 +150,7 @@ class OverrideBook:
     def _tell(self, what: Happening, override: Override, by: str = "") -> None:
         self._log.warn("{text}", text=_line(what, override, by))
         try:
-            self._ports.observe(OverrideEvent(what, override, by, self._ports.now()))
+            self._ports.observe(OverrideEvent(what, override, by))
         except Exception:  # noqa: BLE001 - who watches must not hinder what is watched
             self._log.failure("Telling of an override failed")
 

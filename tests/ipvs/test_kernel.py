@@ -27,6 +27,7 @@ from pybal.ipvs.operations import (
     RemoveDestination,
     RemoveService,
 )
+from pybal.runtime.pieces import in_one_go
 from tests.ipvs.examples import DNS, WEB, WEB6, destination, pool, server
 
 RIGHTS = "IPVS needs CAP_NET_ADMIN (usually: root)"
@@ -180,7 +181,7 @@ def test_which_answers_mean_that_the_table_is_not_what_it_was_taken_for(
 def test_the_counters_of_a_service_are_read_in_one_piece() -> None:
     kernel = MemoryKernel({WEB: pool(WEB, 1)})
     kernel.count(WEB, server(1), 3, 4)
-    counted = kernel.statistics(WEB)
+    counted = in_one_go(kernel.counting(WEB))
     assert counted is not None
     assert [(each.active, each.inactive) for each in counted.destinations] == [(3, 4)]
-    assert kernel.statistics(DNS) is None
+    assert in_one_go(kernel.counting(DNS)) is None
