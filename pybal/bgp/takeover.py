@@ -27,6 +27,7 @@ from pybal.bgp.kept_session import (
 from pybal.bgp.left import SESSION_PREFIX
 from pybal.bgp.messages import Notification
 from pybal.bgp.negotiation import Session
+from pybal.bgp.notification import hard_reset
 from pybal.bgp.recorder import Recorder, RecordPorts
 from pybal.bgp.settings import PeerSettings, SpeakerSettings
 from pybal.handover.connection import ByteCounts, byte_counts, cookie
@@ -96,11 +97,17 @@ class LeftSession:
         except Exception:  # noqa: BLE001 - see LeftSessions.take; that has been logged
             return None
 
-    @property
-    def keeps_routes(self) -> bool:
-        """Whether the peer keeps our routes when the connection just ends (RFC 4724)."""
+    def farewell(self, subcode: CeaseSubcode) -> bytes:
+        """The last message: none to a peer that is to keep our routes, as it does when the
+        connection just ends (RFC 4724); one after which it does not if it is a peer no more."""
+        cease = Notification(ErrorCode.CEASE, subcode)
         ours, theirs = self.kept.local_open.capabilities, self.kept.peer_open.capabilities
-        return bool(ours and theirs and ours.graceful_restart and theirs.graceful_restart)
+        if ours and theirs and ours.graceful_restart and theirs.graceful_restart:
+            if subcode is CeaseSubcode.ADMINISTRATIVE_RESET:
+                return b""
+            if subcode is CeaseSubcode.PEER_DECONFIGURED and theirs.graceful_restart.notification:
+                cease = hard_reset(cease)
+        return encode(cease)
 
 
 class ChangedTermsError(HandoverError):
@@ -205,16 +212,13 @@ class SessionKeeper:
         return Recorder(self._ports, taken.left.connection)
 
     def close(self, left: LeftSession, speaker: SpeakerSettings, subcode: CeaseSubcode) -> None:
-        """End one in order: what was half written is completed, then the peer is told why, unless
-        it keeps our routes only if it is told nothing."""
+        """End one in order: what was half written is completed, then the peer is told why."""
         connection = left.connection
         pending = left.pending(speaker)
-        silent = left.keeps_routes and subcode is CeaseSubcode.ADMINISTRATIVE_RESET
         with contextlib.suppress(OSError):
             _drain(connection)
             if pending is not None:
-                farewell = b"" if silent else encode(Notification(ErrorCode.CEASE, subcode))
-                connection.send(pending + farewell)
+                connection.send(pending + left.farewell(subcode))
             connection.shutdown(socket.SHUT_RDWR)
         connection.close()
         left.memory.close()

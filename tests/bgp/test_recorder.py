@@ -34,6 +34,7 @@ from pybal.handover.format import (
     received_at,
 )
 from pybal.handover.memory import RecordMemory
+from tests.bgp.peeringcase import RESTART
 from tests.bgp.test_rib import CAPABILITIES, LOCAL, V4, hosts4
 from tests.fakes.handover import Log, Store
 
@@ -66,11 +67,11 @@ class Rig:
         self.stream += data
         self.ours.send(data[:take])
 
-    def establish(self) -> None:
-        self.say(LOCAL, Keepalive())
+    def establish(self, ours: Open = LOCAL, theirs: Open = THEIRS) -> None:
+        self.say(ours, Keepalive())
         place, cookie = self.recorder.identify()
         kept = KeptSession(
-            place, cookie, "127.0.0.1", True, terms_of(SPEAKER, PEER), LOCAL, THEIRS, 0.0, 0.0
+            place, cookie, "127.0.0.1", True, terms_of(SPEAKER, PEER), ours, theirs, 0.0, 0.0
         )
         self.recorder.establish(f"bgp.{cookie:x}", kept, b"", self.told_again)
 
@@ -230,6 +231,23 @@ def test_a_peer_that_is_not_configured_any_more_is_told_so(rig: Rig) -> None:
     left = LeftSessions(rig.keeper(), SPEAKER, rig.log)
     left.close()
     assert rig.peer.recv(4096)[-2:] == bytes((6, CeaseSubcode.PEER_DECONFIGURED))
+
+
+@pytest.mark.parametrize(
+    ("survives", "said"), [(True, bytes((6, 9, 6, 3))), (False, bytes((6, 3)))]
+)
+def test_a_peer_that_would_keep_the_routes_after_a_plain_word_gets_a_hard_reset(
+    rig: Rig, survives: bool, said: bytes
+) -> None:
+    """RFC 8538 section 5.1."""
+    ours = replace(CAPABILITIES, graceful_restart=RESTART)
+    theirs = replace(ours, graceful_restart=replace(RESTART, notification=survives))
+    rig.establish(
+        replace(LOCAL, capabilities=ours),
+        replace(THEIRS, capabilities=replace(theirs, four_octet_asn=64513)),
+    )
+    LeftSessions(rig.keeper(), SPEAKER, rig.log).close()
+    assert rig.peer.recv(4096)[len(rig.stream) + 19 :] == said
 
 
 def test_with_bgp_switched_off_the_peer_is_told_so(rig: Rig) -> None:
