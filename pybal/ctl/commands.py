@@ -260,7 +260,22 @@ def maintenance(asked: Asked) -> Result:
         text = f"{what} is in maintenance already"
     else:
         text = f"{what} is not in maintenance"
-    return Result([Line(text)], document)
+    shared = _shared_address(asked.client, name) if action == "begin" and name else []
+    return Result([Line(text), *shared], document)
+
+
+def _shared_address(client: Client, name: str) -> list[Line]:
+    """That nothing moves yet, where services that are not in maintenance have the same address."""
+    document = client.get("bgp")
+    moved = {one["service"] for one in document["maintenance"]}
+    for each in document["prefixes"] if None not in moved else ():
+        is_one_address = each["prefix"].endswith(("/32", "/128"))
+        others = [other for other in each["services"] if other not in moved | {name}]
+        if is_one_address and name in each["services"] and others:
+            shown = ", ".join(others[:_LISTED]) + (", …" if others[_LISTED:] else "")
+            text = f"{each['prefix']} does not move before its other services are, too: {shown}"
+            return [Line(text, Style.WORSE)]
+    return []
 
 
 def alerts(asked: Asked) -> Result:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from pybal.bgp.snapshot import OthersRoute, OwnAddress
+from pybal.bgp.snapshot import AnnouncedPrefix, MaintenanceSnapshot, OthersRoute, OwnAddress
 from tests.ctl.served import ServedSite
 from tests.ctl.test_commands import lines
-from tests.fakes.view import NOON, FakeView, bgp
+from tests.fakes.view import NOON, FakeView, bgp, server, service
 
 
 def test_bgp_shows_who_else_announces_our_addresses(tmp_path: Path) -> None:
@@ -55,3 +55,25 @@ def test_a_peer_is_none_while_bgp_is_off(tmp_path: Path) -> None:
     with ServedSite(tmp_path / "s", FakeView()) as site:
         said = "pybalctl: BGP is off, so that there are no peers. `pybalctl bgp` says why\n"
         assert site.ctl("bgp", "192.0.2.1") == (1, "", said)
+
+
+def test_who_begins_a_maintenance_is_told_that_the_address_is_shared(tmp_path: Path) -> None:
+    def prefix(text: str) -> AnnouncedPrefix:
+        services = ("api_80", "text_443", "text_80")
+        return AnnouncedPrefix(text, "192.0.2.9", 10, (), (), services, ())
+
+    announced = (prefix("198.51.100.0/24"), prefix("198.51.100.1/32"))
+    shown = replace(bgp(("192.0.2.1", True)), announced=announced)
+    view = FakeView([service("text_443", [server("cp1")])], bgp_snapshot=shown)
+    with ServedSite(tmp_path / "s", view) as site:
+
+        def said(*moved: str | None) -> list[str]:
+            going = tuple(MaintenanceSnapshot(one, NOON, withdrawn=False) for one in moved)
+            site.view.bgp_snapshot = replace(shown, maintenance=going)
+            return site.ctl("maintenance", "begin", "text_443")[1].splitlines()[1:]
+
+        address = "198.51.100.1/32 does not move before its other services are, too: "
+        assert said("text_443") == [f"{address}api_80, text_80"]
+        assert said("text_443", "text_80") == [f"{address}api_80"]
+        assert said("text_443", "text_80", "api_80") == []
+        assert said(None, "text_443") == []
