@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import selectors
 import shlex
 import shutil
@@ -100,6 +101,9 @@ def _run_machine(start: engines.Start, control: Path, outputs: _Outputs, timeout
         pass_fds=outputs.inherited,
         start_new_session=True,
     )
+    # Through hostfs each of our files that the guest knows is one open file of the engine.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.prlimit(engine.pid, resource.RLIMIT_NOFILE, (most, most))
     guard = _guard(engine.pid, control)
     outputs.close_inherited()
     try:

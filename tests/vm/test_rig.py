@@ -50,6 +50,14 @@ def test_guest_is_root_on_a_kernel_with_ipvs_in_the_repository(engine: str) -> N
     assert (user, folder, name, inside) == ("0", str(REPOSITORY), "pybal-vm", "1")
 
 
+def test_a_command_may_read_more_files_than_one_process_of_ours_may_have_open() -> None:
+    script = "find /usr/lib/python3* -type f | head -1500 | xargs cat >/dev/null"
+    limited = f"ulimit -Sn 500; exec {VM} -- sh -c '{script}'"
+    command = ["sh", "-c", limited]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_outputs_and_status_come_back_unmixed_and_unchanged(engine: str) -> None:
     script = "printf 'a\\tb\\r\\nno end'; printf 'wrong\\n' >&2; head -c 300000 /dev/zero; exit 7"
