@@ -15,7 +15,14 @@ from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.error import CannotListenError, ConnectError, ConnectionClosed
 from twisted.names import dns
 from twisted.names.client import Resolver as TwistedResolver
-from twisted.names.error import DNSNameError, DomainError
+from twisted.names.error import (
+    DNSFormatError,
+    DNSNameError,
+    DNSNotImplementedError,
+    DNSQueryRefusedError,
+    DNSServerError,
+    DomainError,
+)
 
 from pybal.errors import ResolutionError, SourceError, describe_os_error
 from pybal.names.parsing import (
@@ -111,7 +118,9 @@ class SystemNames:
                     errors[server] = _words(error.socketError)
                 except (DomainError, OSError, ConnectError, ConnectionClosed) as error:
                     errors[server] = _words(error)
-        raise ResolutionError(", ".join(f"{what} from {who}" for who, what in errors.items()))
+        raise ResolutionError(
+            ", ".join(f"name server {who}: {what}" for who, what in errors.items())
+        )
 
     async def _ask_one(self, name: str, family: int, server: str, timeout_s: float) -> list[Record]:
         if not is_host_name(name):  # a search domain, or an alias's target, can be anything
@@ -155,8 +164,19 @@ class _OtherQuestionError(ResolutionError):
     """A server has answered something else. Never leaves this module."""
 
 
+_ANSWERS: dict[type[BaseException], str] = {
+    DNSFormatError: "FORMERR",
+    DNSServerError: "SERVFAIL",
+    DNSNotImplementedError: "NOTIMP",
+    DNSQueryRefusedError: "REFUSED",
+}
+"""As dig and name servers' logs call them."""
+
+
 def _words(error: BaseException) -> str:
-    return describe_os_error(error) if isinstance(error, OSError) else type(error).__name__
+    if isinstance(error, OSError):
+        return describe_os_error(error)
+    return _ANSWERS.get(type(error), type(error).__name__)
 
 
 def _owner(rr: Any) -> str:

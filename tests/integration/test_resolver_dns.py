@@ -229,7 +229,7 @@ def test_an_answer_to_another_question_is_passed_over(names: Names) -> None:
         assert names.found("H.Example") == ["192.0.2.1"], "names are the same in any case"
     with (
         names.served({"h.example": other}, {"h.example": other}),
-        pytest.raises(ResolutionError, match="an answer to another question from 127"),
+        pytest.raises(ResolutionError, match=r"name server 127.*: an answer to another question"),
     ):
         names.found("h.example")
 
@@ -330,14 +330,14 @@ def test_a_name_server_that_cannot_be_reached_is_told_of_in_words(names: Names) 
     names.port = 53
     with pytest.raises(ResolutionError) as raised:
         names.query("h.example")
-    assert str(raised.value) == "permission denied from 255.255.255.255"
+    assert str(raised.value) == "name server 255.255.255.255: permission denied"
 
 
 def test_all_name_servers_failing_is_one_error_that_names_them(names: Names) -> None:
     zone = {"h.example": refuses(dns.ESERVER)}
     with names.served(zone, zone), pytest.raises(ResolutionError) as raised:
         names.query("h.example")
-    assert str(raised.value) == "DNSServerError from 127.0.0.1, DNSServerError from 127.0.0.2"
+    assert str(raised.value) == "name server 127.0.0.1: SERVFAIL, name server 127.0.0.2: SERVFAIL"
 
 
 def test_a_single_label_is_searched_for(names: Names) -> None:
