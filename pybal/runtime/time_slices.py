@@ -22,6 +22,11 @@ SLICE_S = 0.003
 QUIET_S = 0.003
 """A turn that took others less had little to do."""
 
+_SHORT_S = SLICE_S / 8
+_AT_ONCE = 4
+"""Where short pieces take less than that each, so many are done before it is looked what time it
+is: that may be a system call."""
+
 LEISURE_WITHIN_S = 5.0
 """What nobody waits for comes to pass within that time, however much there is to do."""
 
@@ -50,6 +55,10 @@ class TimeSlices:
         """When the last turn's slice was over."""
         self._looked_at = 0.0
         """What time it was when it was last looked whether there is time left."""
+        self._unlooked = 0
+        """So many pieces were done since then."""
+        self._look_after = 1
+        """So many before it is looked again."""
 
     def pause(self) -> Deferred[None]:
         """Fires at once if there is time left in this turn, else in a later one, first come, first
@@ -108,23 +117,38 @@ class TimeSlices:
         self, queue: list[_Leisure], due_s: float, piece: Callable[..., object], *arguments: object
     ) -> None:
         heappush(queue, (due_s, next(self._asked), piece, arguments))
-        self._has_time()
+        self._begin_slice()
 
     @property
     def due_s(self) -> float:
         """By when what begins to wait for leisure now is due."""
         return self._lately() + LEISURE_WITHIN_S
 
-    def _has_time(self, *, exactly: bool = True) -> bool:
-        # Most short pieces look what time it is themselves.
-        now_s = self._lately()
-        if exactly or now_s == self._looked_at or self._ends_at is None:
-            now_s = self._clock.seconds()
-        self._looked_at = now_s
+    def _begin_slice(self) -> None:
+        """Unless this turn has one. The next has another, for what waits by then."""
         if self._ends_at is None:
-            self._ends_at = now_s + SLICE_S
+            self._note(self._clock.seconds())
+            self._ends_at = self._looked_at + SLICE_S
             self._clock.callLater(0, self._next_turn)
+
+    def _has_time(self, *, exactly: bool = True) -> bool:
+        if self._ends_at is None:
+            self._begin_slice()
+            return True
+        self._unlooked += 1
+        # Some short pieces look what time it is themselves.
+        now_s = self._lately()
+        if exactly or (now_s == self._looked_at and self._unlooked >= self._look_after):
+            now_s = self._clock.seconds()
+        if now_s != self._looked_at:
+            self._note(now_s)
         return now_s < self._ends_at
+
+    def _note(self, now_s: float) -> None:
+        """What time it is."""
+        are_short = now_s - self._looked_at < self._unlooked * _SHORT_S
+        self._look_after = _AT_ONCE if are_short else 1
+        self._looked_at, self._unlooked = now_s, 0
 
     def _next_turn(self) -> None:
         self._ends_at = None
@@ -137,11 +161,11 @@ class TimeSlices:
         self._use_leisure(self._at_leisure, quiet=quiet)
         self._use_leisure(self._last, quiet=quiet and not self._at_leisure)
         if self._at_leisure or self._last:
-            self._has_time()
+            self._begin_slice()
         self._left_at = self._clock.seconds()
 
     def _use_leisure(self, queue: list[_Leisure], *, quiet: bool) -> None:
-        now_s = self._clock.seconds()
-        while queue and (quiet or queue[0][0] <= now_s) and self._has_time():
+        # What is due may wait for some pieces more.
+        while queue and (quiet or queue[0][0] <= self._lately()) and self._has_time():
             *_, piece, arguments = heappop(queue)
             piece(*arguments)
