@@ -42,7 +42,7 @@ MOMENT_S = 0.05
 """So many times in a moment what comes is acted on at once; what comes then is acted on as one, in
 the next turn of the reactor."""
 
-ASKED_FIRST = 3
+ASKED_FIRST = 1
 OTHERS_AFTER_S = 0.02
 """Where answers settled the last round sooner than that, so many servers are asked first, and the
 others if these have not settled it by then: the first answer does, nearly always, and in a storm
@@ -267,7 +267,7 @@ class IsolationGuard:
             self._probe(rule)
             return
         before = rule.phase
-        actions = rule.answers(found, self._seconds())
+        actions = rule.answers(found, self._lately())
         if rule.phase is not before and _CUT_OFF & {before, rule.phase}:
             self._log.info(
                 # The round ends once the verdict is certain, so more servers may be up.

@@ -261,16 +261,16 @@ def test_the_rest_is_asked_if_those_are_silent_or_fail() -> None:
 
 
 def test_who_was_not_asked_has_not_answered() -> None:
-    """Two of the three that are asked first are not one in two of six."""
+    """One that is asked first, and the next one, are not one in two of six."""
     bench = Bench()
     answered_once(bench)
     bench.rule.threshold = Fraction(1, 2)
     addresses = (ip_address(f"192.0.{n}.1") for n in range(6))
     bench.witnesses = [ProbeTarget(str(each), each, 80) for each in addresses]
     bench.down("c")
-    for channel in bench.network.open[:2]:
-        channel.connect()
-    assert bench.phase() is Phase.PROBING
+    for _ in range(2):
+        bench.network.open[0].connect()
+        assert bench.phase() is Phase.PROBING
     bench.network.open[0].connect()
     assert bench.phase() is Phase.CONFIRMING
 
