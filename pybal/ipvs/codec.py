@@ -32,7 +32,7 @@ from pybal.ipvs.operations import (
     RemoveDestination,
     RemoveService,
 )
-from pybal.ipvs.wire import MalformedMessageError, NestingWriter, Reader, Writer
+from pybal.ipvs.wire import MalformedMessageError, Nesting, Reader, Writer
 from pybal.model import IPAddress, L4Protocol
 from pybal.net.addresses import endpoint
 
@@ -67,22 +67,11 @@ _write_service_identity = Writer(messages.SERVICE, *_SERVICE_IDENTITY)
 _write_mark_identity = Writer(messages.SERVICE, "AF", "FWMARK")
 _write_service_settings = Writer(messages.SERVICE, *_SERVICE_SETTINGS)
 _write_engine = Writer(messages.SERVICE, "PE_NAME")
-_write_for_service = Writer(messages.MESSAGE, "SERVICE")
-_write_destination_identity = NestingWriter(
-    messages.MESSAGE, "SERVICE", "DEST", Writer(messages.DESTINATION, *_DESTINATION_IDENTITY)
-)
-_write_destination = NestingWriter(
-    messages.MESSAGE,
-    "SERVICE",
-    "DEST",
-    Writer(messages.DESTINATION, *_DESTINATION_IDENTITY, *_DESTINATION_SETTINGS),
-)
-_write_tunnelled = NestingWriter(
-    messages.MESSAGE,
-    "SERVICE",
-    "DEST",
-    Writer(messages.DESTINATION, *_DESTINATION_IDENTITY, *_DESTINATION_SETTINGS, *_TUNNEL_SETTINGS),
-)
+_write_destination_identity = Writer(messages.DESTINATION, *_DESTINATION_IDENTITY)
+_write_destination_settings = Writer(messages.DESTINATION, *_DESTINATION_SETTINGS)
+_write_tunnel = Writer(messages.DESTINATION, *_TUNNEL_SETTINGS)
+_in_service = Nesting(messages.MESSAGE, "SERVICE")
+_in_destination = Nesting(messages.MESSAGE, "DEST")
 
 _read_message = Reader(messages.MESSAGE, "SERVICE", "DEST")
 _read_service = Reader(
@@ -110,12 +99,12 @@ def request(operation: Operation) -> tuple[Command, bytes]:
             return Command.DEL_SERVICE, service_identity(operation.key)
 
 
+@lru_cache(_REMEMBERED)
 def service_identity(key: ServiceKey) -> bytes:
     """The attributes that name one service."""
-    return _write_for_service(_service_identity(key))
+    return _in_service(_service_identity(key))
 
 
-@lru_cache(_REMEMBERED)
 def _service_identity(key: ServiceKey) -> bytes:
     if key.fwmark:
         return _write_mark_identity(_family(key.address), key.fwmark)
@@ -133,15 +122,21 @@ def _service(service: Service) -> bytes:
         flags |= _ONE_PACKET
     if service.persistence is not None:
         flags |= _PERSISTENT
-    attributes = _service_identity(service.key) + _write_service_settings(
-        _text(service.scheduler),
-        _FLAGS.pack(flags, _SETTABLE_FLAGS),
-        service.persistence.timeout_s if service.persistence is not None else 0,
-        _netmask(service),
+    timeout_s = service.persistence.timeout_s if service.persistence is not None else 0
+    settings = _service_settings(service.scheduler, flags, timeout_s, _netmask(service))
+    engine = service.persistence_engine
+    return _in_service(
+        _service_identity(service.key)
+        + settings
+        + (_write_engine(_text(engine)) if engine else b"")
     )
-    if service.persistence_engine:
-        attributes += _write_engine(_text(service.persistence_engine))
-    return _write_for_service(attributes)
+
+
+@lru_cache
+def _service_settings(scheduler: str, flags: int, timeout_s: int, netmask: bytes) -> bytes:
+    return _write_service_settings(
+        _text(scheduler), _FLAGS.pack(flags, _SETTABLE_FLAGS), timeout_s, netmask
+    )
 
 
 def _netmask(service: Service) -> bytes:
@@ -150,36 +145,46 @@ def _netmask(service: Service) -> bytes:
     length = service.persistence.prefix_length if service.persistence is not None else None
     if length is None:
         length = address.max_prefixlen
-    if address.version == 6:
-        return _U32.pack(length)
+    return _U32.pack(length) if address.version == 6 else _mask(length)
+
+
+@lru_cache
+def _mask(length: int) -> bytes:
     return IPv4Network((0, length)).netmask.packed
 
 
 def _destination_identity(service: ServiceKey, key: DestinationKey) -> bytes:
-    return _write_destination_identity(_service_identity(service), *_where(key))
+    return service_identity(service) + _in_destination(_where(key))
 
 
 def _destination(key: ServiceKey, destination: Destination) -> bytes:
-    family, address, port = _where(destination.key)
-    weight = destination.weight
-    if not 0 <= weight <= MAX_WEIGHT:
-        weight = _NEGATIVE
     forwarding, tunnel = destination.forwarding, destination.tunnel
-    identity, method = _service_identity(key), _METHODS[forwarding]
-    upper, lower = destination.upper_threshold, destination.lower_threshold
+    attributes = _where(destination.key) + _settings(
+        _METHODS[forwarding],
+        destination.weight,
+        destination.upper_threshold,
+        destination.lower_threshold,
+    )
     is_plain = tunnel is IPIP or tunnel.type is TunnelType.IPIP
-    if is_plain or forwarding is not Forwarding.TUNNEL:
-        # Kernels before 5.3 know IPIP alone, and none of the attributes of a tunnel.
-        return _write_destination(identity, family, address, port, method, weight, upper, lower)
-    return _write_tunnelled(
-        *(identity, family, address, port, method, weight, upper, lower),
-        *(tunnel.type.value, tunnel.port.to_bytes(2, "big"), tunnel.flags),
+    if forwarding is Forwarding.TUNNEL and not is_plain:
+        # Kernels before 5.3 know IPIP alone, and none of these.
+        attributes += _write_tunnel(tunnel.type.value, tunnel.port.to_bytes(2, "big"), tunnel.flags)
+    return service_identity(key) + _in_destination(attributes)
+
+
+@lru_cache(_REMEMBERED)
+def _where(key: DestinationKey) -> bytes:
+    address = key.address
+    return _write_destination_identity(
+        _family(address), address.packed, key.port.to_bytes(2, "big")
     )
 
 
 @lru_cache(_REMEMBERED)
-def _where(key: DestinationKey) -> tuple[int, bytes, bytes]:
-    return _family(key.address), key.address.packed, key.port.to_bytes(2, "big")
+def _settings(method: int, weight: int, upper: int, lower: int) -> bytes:
+    if not 0 <= weight <= MAX_WEIGHT:
+        weight = _NEGATIVE
+    return _write_destination_settings(method, weight, upper, lower)
 
 
 def _family(address: IPAddress) -> int:

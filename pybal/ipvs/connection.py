@@ -91,7 +91,8 @@ class Connection:
                 self._family,
                 request.flags,
                 (first + index) & _SEQUENCE_MASK,
-                (request.command, messages.VERSION),
+                request.command,
+                messages.VERSION,
                 request.attributes,
             )
             for index, request in enumerate(requests)

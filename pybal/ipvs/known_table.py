@@ -55,13 +55,13 @@ class KnownTable(MutableMapping[ServiceKey, ServiceEntry]):
     ) -> tuple[list[Operation], dict[ServiceKey, list[OperationResult]]]:
         """Have the kernel do this, in one batch. Returns what it has accepted and, by service, what
         it has not."""
-        accepted: list[Operation] = []
+        results = self._kernel.apply(operations) if operations else ()
+        accepted = [result.operation for result in results if result.error is None]
         failed: dict[ServiceKey, list[OperationResult]] = {}
-        for result in self._kernel.apply(operations) if operations else ():
-            if result.error is None:
-                accepted.append(result.operation)
-            else:
-                failed.setdefault(result.operation.key, []).append(result)
+        if len(accepted) < len(results):
+            for result in results:
+                if result.error is not None:
+                    failed.setdefault(result.operation.key, []).append(result)
         if accepted and not self._dry_run:
             # Only where DEBUG is shown: thousands of commands cost more than the changes.
             self._log.debug("{commands()}", commands=lambda: "; ".join(map(command, accepted)))

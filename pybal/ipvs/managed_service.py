@@ -209,7 +209,7 @@ def log_refusals(log: Logger, key: ServiceKey, errors: Sequence[KernelError]) ->
 def summary(changes: Counter[type]) -> str:
     """`service added, 3 servers added, 1 server removed`."""
     return ", ".join(
-        words.format(counted(changes[kind], "server"))
+        words.format(counted(count, "server"))
         for kind, words in _SUMMARY.items()
-        if changes[kind]
+        if (count := changes.get(kind))
     )

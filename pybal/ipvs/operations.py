@@ -160,7 +160,8 @@ class _Copy:
     """Of a service's destinations, changed. Of a PersistentMap no copy is made."""
 
     def __init__(self, destinations: Destinations) -> None:
-        self._persistent = destinations if isinstance(destinations, PersistentMap) else None
+        # Not isinstance(), which asks an abstract class: that takes as long as all the rest.
+        self._persistent = destinations if type(destinations) is PersistentMap else None
         self._changed = {} if self._persistent is not None else dict(destinations)
         self._removed: dict[DestinationKey, None] = {}
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from heapq import heappop, heappush
 from itertools import chain
 from operator import index
 
@@ -60,7 +59,8 @@ class Outstanding:
         self._changing: _Operations = OrderedDict()
         self._coming: dict[DestinationKey, Operation] = {}
         self._by_rank: list[tuple[int, int, DestinationKey, Operation]] = []
-        """Those that come, as a heap; also some that no longer do."""
+        """Those that come, the next one last, if `_is_by_rank`; also some that no longer do."""
+        self._is_by_rank = True
         self._counted = 0
         self._one_for_one = False
 
@@ -128,7 +128,8 @@ class Outstanding:
             if after is not None:
                 self._coming[server] = operation = AddDestination(self._key, after)
                 self._counted += 1
-                heappush(self._by_rank, (index(after.rank), self._counted, server, operation))
+                self._by_rank.append((index(after.rank), self._counted, server, operation))
+                self._is_by_rank = False
         elif after is None:
             self._leaving[server] = RemoveDestination(self._key, server)
         elif before == after:
@@ -152,10 +153,16 @@ class Outstanding:
 
     def _taken_by_rank(self) -> Iterator[Operation]:
         while self._coming:
-            _, _, server, operation = heappop(self._by_rank)
-            if self._coming.get(server) is operation:
-                del self._coming[server]
+            if not self._is_by_rank:
+                # Cheap where little has come since; all of a pool of thousands take milliseconds.
+                self._by_rank.sort(reverse=True)
+                self._is_by_rank = True
+            _, _, server, operation = self._by_rank.pop()
+            found = self._coming.pop(server, None)
+            if found is operation:
                 yield operation
+            elif found is not None:
+                self._coming[server] = found  # by a rank that comes later
         self._by_rank.clear()
 
 

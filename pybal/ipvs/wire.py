@@ -78,20 +78,20 @@ class Writer:
     def __init__(self, definition: AttributeMap, *names: str) -> None:
         attributes = _attributes(definition)
         self._attributes = [attributes[name] for name in names]
-        self.raw = [index for index, (_, code) in enumerate(self._attributes) if not code]
+        self._raw = [index for index, (_, code) in enumerate(self._attributes) if not code]
         self._shapes: dict[tuple[int, ...], tuple[Struct, list[Any]]] = {}
 
     def __call__(self, *values: Any) -> bytes:
-        sizes = tuple([len(values[index]) for index in self.raw])
+        sizes = tuple([len(values[index]) for index in self._raw])
         shape = self._shapes.get(sizes)
         if shape is None:
-            layout, arguments = self.lay_out(sizes)
+            layout, arguments = self._lay_out(sizes)
             shape = self._shapes[sizes] = Struct(layout), arguments
         packing, arguments = shape
         arguments[2::3] = values
         return packing.pack(*arguments)
 
-    def lay_out(self, sizes: tuple[int, ...]) -> tuple[str, list[Any]]:
+    def _lay_out(self, sizes: tuple[int, ...]) -> tuple[str, list[Any]]:
         """A struct's layout for raw values of these sizes, and its arguments: size, number and
         value of each attribute in turn."""
         layout, arguments, rest = "=", [], iter(sizes)
@@ -103,32 +103,14 @@ class Writer:
         return layout, arguments
 
 
-class NestingWriter:
-    """Packs two attributes of a map: `first`, whose content is given as bytes, and `second`, whose
-    content are the attributes of `writer`; all with one `struct`, too."""
+class Nesting:
+    """Packs one attribute of a map whose content are packed attributes."""
 
-    def __init__(self, definition: AttributeMap, first: str, second: str, writer: Writer) -> None:
-        attributes = _attributes(definition)
-        self._first, self._second = attributes[first][0], attributes[second][0]
-        self._writer = writer
-        self._raw = writer.raw
-        self._shapes: dict[tuple[int, ...], tuple[Struct, list[Any]]] = {}
+    def __init__(self, definition: AttributeMap, name: str) -> None:
+        self._number, _ = _attributes(definition)[name]
 
-    def __call__(self, first: bytes, *values: Any) -> bytes:
-        sizes = (len(first), *[len(values[index]) for index in self._raw])
-        shape = self._shapes.get(sizes)
-        if shape is None:
-            shape = self._shapes[sizes] = self._compile(*sizes)
-        packing, arguments = shape
-        arguments[2] = first
-        arguments[7::3] = values
-        return packing.pack(*arguments)
-
-    def _compile(self, size: int, *sizes: int) -> tuple[Struct, list[Any]]:
-        layout, arguments = self._writer.lay_out(sizes)
-        headers = [_NLA.size + size, self._first, None]
-        headers += [_NLA.size + Struct(layout).size, self._second]
-        return Struct(f"=HH{size}s{-size & 3}xHH{layout[1:]}"), headers + arguments
+    def __call__(self, content: bytes) -> bytes:
+        return _NLA.pack(_NLA.size + len(content), self._number) + content
 
 
 class _Shape(NamedTuple):
@@ -208,10 +190,13 @@ def _walk(data: bytes) -> Iterator[tuple[int, int, int]]:
         offset = after
 
 
-def request(family: int, flags: int, sequence: int, genl: tuple[int, int], body: bytes) -> bytes:
-    """A generic netlink request; `genl` is the command and the family's version."""
+def request(
+    family: int, flags: int, sequence: int, command: int, version: int, body: bytes
+) -> bytes:
+    """A generic netlink request; `version` is the family's."""
     size = _HEADER.size + len(body)
-    return _HEADER.pack(size, family, flags | NLM_F_REQUEST, sequence, 0, *genl, 0) + body
+    flags |= NLM_F_REQUEST
+    return _HEADER.pack(size, family, flags, sequence, 0, command, version, 0) + body
 
 
 def split(data: bytes) -> Iterator[NetlinkMessage]:

@@ -71,7 +71,7 @@ def test_each_operation_has_its_command() -> None:
 def pyroute2_view(operation: Operation) -> Any:
     """The whole request as pyroute2 decodes it."""
     command, attributes = codec.request(operation)
-    data = wire.request(FAMILY, wire.NLM_F_ACK, 7, (command, VERSION), attributes)
+    data = wire.request(FAMILY, wire.NLM_F_ACK, 7, command, VERSION, attributes)
     message = IPVSMessage(data)
     message.decode()
     return message

@@ -8,7 +8,7 @@ import pytest
 
 from pybal.ipvs import wire
 from pybal.ipvs.messages import AttributeMap
-from pybal.ipvs.wire import MalformedMessageError, NestingWriter, NetlinkMessage, Reader, Writer
+from pybal.ipvs.wire import MalformedMessageError, Nesting, NetlinkMessage, Reader, Writer
 
 MAP: AttributeMap = (
     ("X_ATTR_UNSPEC", "none"),
@@ -75,7 +75,7 @@ def test_a_status_has_four_octets_at_least() -> None:
 def test_a_request_has_both_headers() -> None:
     # linux/netlink.h: NLM_F_REQUEST 1, NLM_F_ACK 4, NLM_F_DUMP 0x300
     flags = wire.NLM_F_ACK | wire.NLM_F_DUMP
-    assert wire.request(21, flags, 7, (4, 1), b"body").hex(" ", 4) == (
+    assert wire.request(21, flags, 7, 4, 1, b"body").hex(" ", 4) == (
         "18000000 15000503 07000000 00000000 04010000 626f6479"
     )
     assert wire.body(NetlinkMessage(21, 7, b"\4\1\0\0body")) == b"body"
@@ -91,12 +91,9 @@ def test_attributes_are_padded_to_multiples_of_four() -> None:
 
 
 def test_a_nested_attribute_is_flagged_and_has_the_size_of_what_it_holds() -> None:
-    write = NestingWriter(MAP, "TEXT", "INNER", Writer(MAP, "BYTE", "TEXT"))
-    for _ in range(2):
-        assert write(b"abc", 5, b"de").hex(" ", 4) == (
-            "07000200 61626300 14000380 05000100 05000000 06000200 64650000"
-        )
-    assert write(b"", 5, b"").hex(" ", 4) == "04000200 10000380 05000100 05000000 04000200"
+    write, content = Nesting(MAP, "INNER"), Writer(MAP, "BYTE", "TEXT")
+    assert write(content(5, b"de")).hex(" ", 4) == "14000380 05000100 05000000 06000200 64650000"
+    assert write(b"").hex(" ", 4) == "04000380"
 
 
 def test_an_attribute_is_known_by_its_number_without_its_flags() -> None:

@@ -142,3 +142,13 @@ def test_a_copy_of_which_little_was_changed_is_compared_by_what_that_was() -> No
     assert compared == [1, 2, 3], "and none of those that were not touched"
     back = other.updated({2: Value(2), 3: Value(3)})
     assert list(difference(one, back)).count(None) < 6, "of another version it is as ever"
+
+
+def test_items_and_values_are_walked_over_in_the_order_of_the_keys() -> None:
+    plain = {f"h{number}": number for number in range(1, 2000)}
+    persistent = PersistentMap(plain).updated({"h7": 70, "new": 1}, ["h9"])
+    keys = list(persistent)
+    assert list(persistent.items()) == [(key, persistent[key]) for key in keys]
+    assert list(persistent.values()) == [persistent[key] for key in keys]
+    assert ("h7", 70) in persistent.items()
+    assert len(persistent.items()) == len(persistent.values()) == len(persistent)
