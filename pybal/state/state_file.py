@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from pybal.errors import PyBalError
+from pybal.errors import PyBalError, describe_os_error
 from pybal.runtime.clock import DelayedCall
 from pybal.runtime.naming import shortened
 from pybal.runtime.retry import Retry
@@ -69,7 +69,9 @@ class StateFile(Generic[T]):
             data = read_regular_file(self.path, MAX_BYTES).data
         except FileNotFoundError:
             return None
-        except (OSError, PyBalError) as error:
+        except OSError as error:
+            raise StateFileError(f"it cannot be read: {describe_os_error(error)}") from None
+        except PyBalError as error:
             raise StateFileError(str(error)) from None
         return self.parse(data)
 

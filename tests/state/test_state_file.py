@@ -47,7 +47,7 @@ ODD_THINGS: dict[str, tuple[Callable[[Path], object], str]] = {
     "a FIFO": (os.mkfifo, "is a FIFO"),
     "a directory": (Path.mkdir, "is a directory"),
     "a device": (lambda path: path.symlink_to("/dev/zero"), "is a device"),
-    "a loop of links": (lambda path: path.symlink_to(path.name), "Too many levels"),
+    "a loop of links": (lambda path: path.symlink_to(path.name), "cannot be read: too many levels"),
     "an enormous file": (enormous, "is larger"),
 }
 
