@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import signal
+import subprocess
 from functools import partial
 
 import pytest
 
 from tests.kernel.bgpsite import PEER_LABELS, PORT, VIPS, Site
+from tests.kernel.test_ipvs_faults import without_module_loading
 from tests.running import RunningPybal, until
 from tests.stage import VIP4, VIP6, ask
 
@@ -55,6 +57,29 @@ def test_an_announced_address_that_no_interface_has_is_told(site: Site) -> None:
     until(lambda: f"{VIP4} is announced, but on no interface" in pybal.get("/alerts"))
     host.run("ip", "address", "add", f"{VIP4}/32", "dev", "lo")
     until(lambda: pybal.get("/alerts").startswith("OK"))
+
+
+def test_services_that_the_kernel_does_not_take_back_are_withdrawn_until_it_does(
+    site: Site,
+) -> None:
+    host = site.first
+    pybal = site.director(host)
+    site.wait_routed(host)
+
+    def is_gone() -> bool:
+        """PyBal puts them back within a second, as long as the module is there."""
+        for vip in (f"{VIP4}:{PORT}", f"[{VIP6}]:{PORT}"):
+            subprocess.run(host.wrap("ipvsadm", "-D", "-t", vip), check=False)
+        return subprocess.run(["modprobe", "-r", "ip_vs_rr"], check=False).returncode == 0
+
+    # A stranger's, for which ip_vs itself stays.
+    host.run("ipvsadm", "-A", "-t", "198.51.100.9:25", "-s", "wlc")
+    with without_module_loading():
+        until(is_gone)
+        site.wait_routed(None)
+        assert "modprobe ip_vs_rr" in pybal.get("/alerts")
+    site.wait_routed(host)
+    assert site.answers(VIP4) == {"real1", "real2"}
 
 
 def change_all_that_no_router_needs_to_know(site: Site, pybal: RunningPybal) -> None:
