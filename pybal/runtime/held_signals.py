@@ -8,7 +8,20 @@ from __future__ import annotations
 import signal
 from collections.abc import Collection
 
-AT_START = (signal.SIGHUP, signal.SIGUSR2)
+HARMLESS = (
+    signal.SIGUSR1,
+    signal.SIGALRM,
+    signal.SIGVTALRM,
+    signal.SIGPROF,
+    signal.SIGIO,
+    signal.SIGPWR,
+    signal.SIGSTKFLT,
+    signal.SIGXCPU,
+    *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
+)
+"""What would kill, and means nothing to this daemon. They are handled, not ignored: what is ignored
+would be so in the commands of RunCommand, too."""
+AT_START = (signal.SIGHUP, signal.SIGUSR2, *HARMLESS)
 """Those that are not meant to end anything."""
 BETWEEN_PROGRAMS = (*AT_START, signal.SIGTERM, signal.SIGINT)
 """Those that the next program of this process is to handle."""

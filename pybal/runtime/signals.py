@@ -11,25 +11,10 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from pybal.runtime.held_signals import let_signals_in
+from pybal.runtime.held_signals import HARMLESS, let_signals_in
 
 TakeSignal = Callable[[int, Callable[[int, object], None]], object]
 """signal.signal"""
-
-
-_HARMLESS = (
-    signal.SIGUSR1,
-    signal.SIGALRM,
-    signal.SIGVTALRM,
-    signal.SIGPROF,
-    signal.SIGIO,
-    signal.SIGPWR,
-    signal.SIGSTKFLT,
-    signal.SIGXCPU,
-    *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
-)
-"""What would kill, and means nothing to this daemon. They are handled, not ignored: what is ignored
-would be so in the commands of RunCommand, too."""
 
 
 class SignalledDaemon(Protocol):
@@ -84,7 +69,7 @@ class SignalHandling:
         self._reactor.addSystemEventTrigger("before", "shutdown", self._stop)
         self._on(signal.SIGHUP, self._reload)
         self._on(signal.SIGUSR2, self._restart)
-        for number in _HARMLESS:
+        for number in HARMLESS:
             self._on(number, partial(self._say_nothing_is_done, number))
         # The reactor sets its own for these as it begins to run.
         for number in (signal.SIGTERM, signal.SIGINT):

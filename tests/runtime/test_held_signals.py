@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 
-from pybal.runtime.held_signals import BETWEEN_PROGRAMS, hold_signals, let_signals_in
+from pybal.runtime.held_signals import BETWEEN_PROGRAMS, HARMLESS, hold_signals, let_signals_in
 
 
 def test_a_held_signal_waits_until_signals_are_let_in() -> None:
@@ -36,6 +36,16 @@ def test_what_ends_a_process_ends_one_that_only_begins_but_waits_for_the_next_pr
         assert not held & signal.pthread_sigmask(signal.SIG_BLOCK, ())
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def test_what_means_nothing_ends_no_process_that_only_begins() -> None:
+    """The program that takes over in a restart begins, too, with all sessions in its hands."""
+    script = (
+        "import os, signal; from pybal.runtime.held_signals import *; hold_signals();"
+        " [os.kill(os.getpid(), number) for number in HARMLESS]; print(len(signal.sigpending()))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert int(done.stdout) == len(HARMLESS) >= 8
 
 
 def test_next_to_nothing_is_loaded_before_they_are_held() -> None:
