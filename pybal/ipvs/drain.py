@@ -69,6 +69,7 @@ class DrainedEntry:
         self.wanted = entry
         new: dict[DestinationKey, Drain] = {}
         back: list[DestinationKey] = []
+        gone: list[DestinationKey] = []
         standing: dict[DestinationKey, Destination] = {}
         for key, before, after in filter(None, changed):
             if after is not None:
@@ -76,10 +77,13 @@ class DrainedEntry:
                 back.append(key)
             elif before is not None and (stand is None or key in stand):
                 new[key] = Drain(replace(before, weight=0), until)
+            else:
+                gone.append(key)
         if not self.draining and not new:
             self.entry = entry
         else:
-            self.entry = replace(entry, destinations=self._persistent().updated(standing))
+            destinations = self._persistent().updated(standing, gone)
+            self.entry = replace(entry, destinations=destinations)
             self._merge(new, back)
         return new
 

@@ -68,6 +68,15 @@ def test_what_is_wanted_again_is_wanted_as_it_was() -> None:
     assert kept.entry == pool(WEB, 1, 2)
 
 
+def test_what_never_stood_is_gone_at_once_though_others_drain() -> None:
+    stand = {server(1), server(2)}
+    with_it, before_it = DrainedEntry(pool(WEB, 1, 2, 3)), DrainedEntry(pool(WEB, 1, 2, 3))
+    before_it.want(pool(WEB, 1, 3), 100.0, stand)
+    for kept in (with_it, before_it):
+        kept.want(pool(WEB, 1), 100.0, stand)
+        assert kept.entry == entry(WEB, destination(2, weight=0), destination(1))
+
+
 def test_it_is_over_without_connections_or_when_time_is_up() -> None:
     draining = depool(pool(WEB, 1, 2, 3), pool(WEB), {}, 100.0)
     left = counted(draining, {server(1): 5, server(2): 0}, 99.9)
