@@ -184,10 +184,13 @@ def _interval_us(session: BFDSession) -> int:
     """Section 6.8.7; 0: nothing is to be sent periodically."""
     if session.remote_min_rx_us == 0:
         return 0
-    up = BFDState.UP
+    up, desired_us = BFDState.UP, session.desired_min_tx_us
+    if session.resting_us and session.polling and session.state is up:
+        # The peer has not agreed yet to wait (section 6.8.3).
+        desired_us = session.settings.interval_ms * 1000
     if session.remote_demand and session.state is up and session.remote_state is up:
-        return 0 if not session.polling else session.desired_min_tx_us
-    return max(session.desired_min_tx_us, session.remote_min_rx_us)
+        return 0 if not session.polling else desired_us
+    return max(desired_us, session.remote_min_rx_us)
 
 
 def _schedule(session: BFDSession, now: float, jitter: float) -> BFDSession:

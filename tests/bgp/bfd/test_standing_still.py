@@ -12,8 +12,8 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import Clock
 
 from pybal.bgp.bfd.packet import BFDState
-from pybal.bgp.bfd.session import go_on, rest
-from tests.bgp.bfd.test_bfd import SETTINGS, A, B, Joined, up
+from pybal.bgp.bfd.session import go_on, receive, rest, tick
+from tests.bgp.bfd.test_bfd import SETTINGS, A, B, Joined, heard, up
 
 TURN_S = 1e-6
 
@@ -82,6 +82,17 @@ def test_a_peer_that_waits_long_enough_is_not_told_to_expect_us_sooner() -> None
     assert go_on(up(), 1.0) == up(), "nobody waits for it"
     down = replace(session, state=BFDState.DOWN)
     assert not go_on(down, 1.0).polling
+
+
+def test_until_a_peer_has_agreed_to_wait_we_send_as_often_as_before() -> None:
+    """RFC 5880 section 6.8.3: two packets that are lost must not end the session."""
+    session, _ = rest(replace(up(), transmit_at=1.0, detect_at=None), 6.0)
+    for now in (1.0, 1.3, 1.6):
+        assert session.transmit_at == pytest.approx(now)
+        session, [packet] = tick(session, now, 1.0)
+        assert (packet.poll, packet.desired_min_tx_us) == (True, 2_000_000)
+    session, _ = receive(session, heard(BFDState.UP, final=True), 1.7, 1.0)
+    assert session.transmit_at == 3.7
 
 
 def test_who_ends_while_its_peer_is_to_wait_says_so() -> None:
