@@ -31,6 +31,8 @@ _WEIGHT = 1
 _DECODED_BYTES = 262_144
 _LONGEST_NODE = 1024 * 1024
 """In characters, some twenty times an honest one: what is longer keeps the interpreter too long."""
+_MOST_MEMBERS = 100
+"""A NodeList has four: to go through millions takes half a minute, in which no list is parsed."""
 _NEEDED = frozenset(
     "kind metadata continue remainingItemCount items name spec unschedulable"
     " status conditions type".split()
@@ -79,7 +81,9 @@ def parse_nodes(body: bytes) -> PoolList:
     text = codecs.iterdecode(_pieces(body), "utf-8-sig")
     stream = JSONStream(text, _LONGEST_NODE, _needed)
     try:
-        for name in stream.members():
+        for number, name in enumerate(stream.members()):
+            if number == _MOST_MEMBERS:
+                raise SourceError("the answer is not a NodeList")
             if name == "items" and stream.next_is("["):
                 lists += 1
                 for node in stream.elements():

@@ -136,6 +136,13 @@ def test_an_answer_of_whatever_takes_little_memory(items: bytes, why: str) -> No
     assert most_bytes < 40_000_000
 
 
+@pytest.mark.parametrize("end", [b"}", b""])
+def test_an_answer_that_says_millions_of_things_is_not_gone_through(end: bytes) -> None:
+    said = b'{"kind": "NodeList", "items": []' + b', "a": 1' * 1000 + end
+    with pytest.raises(SourceError, match="is not a NodeList"):
+        parse_nodes(said)
+
+
 def test_what_a_node_list_says_of_itself_may_come_after_its_nodes() -> None:
     document = json.loads(node_list(node("kube1")))
     late = {"items": document["items"], "metadata": {}, "kind": "NodeList"}
