@@ -218,8 +218,8 @@ class Announcer:
             self._decide(service)
 
     def service_lost(self, key: ServiceKey) -> None:
-        """The kernel holds the service, or any server of it, no longer, and does not take it back:
-        here clients would reach nobody. Until service_stands is called again."""
+        """The kernel holds the service no longer, or not one server of it, and does not take it
+        back: here clients would reach nobody. Until service_stands is called again."""
         service = self._by_key.get(key)
         if service is not None and service.stands:
             service.stands = False

@@ -383,6 +383,7 @@ class LossTests(ManagerTestCase):
         self.kernel.refuse = lambda op: errno.EINVAL if isinstance(op, AddDestination) else 0
         self.manager.publish(pool(WEB, 1, 2, 3))
         self.clock.pump([RETRY_MAX_S] * 10)
+        assert self.lost == [], "others serve"
         self.vanish()
         self.kernel.refuse = lambda _: 0
         self.clock.pump([RETRY_FIRST_S, TURN_S])
