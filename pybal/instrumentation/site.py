@@ -62,11 +62,6 @@ from pybal.runtime.time_slices import TimeSlices
 
 _READING = ("GET", "HEAD")
 _WORTH_COMPRESSING_BYTES = 8192
-_STATUSES = {
-    BadQueryError: HTTPStatus.BAD_REQUEST,
-    api.NoSuchDocumentError: HTTPStatus.NOT_FOUND,
-    HistoryBusyError: HTTPStatus.SERVICE_UNAVAILABLE,
-}
 _LATER = "Ask again later, or page through /api/v1/events?after=NUMBER"
 
 
@@ -241,8 +236,12 @@ class StatusPages:
             if parameters_of(segments) is not None:
                 return await self._past(request, segments, query, accept)
             return await self._document(segments, query)
-        except (BadQueryError, api.NoSuchDocumentError, HistoryBusyError) as why:
-            return refused(why, _STATUSES[type(why)])
+        except BadQueryError as why:
+            return refused(why, HTTPStatus.BAD_REQUEST)
+        except api.NoSuchDocumentError as why:
+            return refused(why, HTTPStatus.NOT_FOUND)
+        except HistoryBusyError as why:
+            return refused(why, HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def _document(self, segments: tuple[str, ...], query: bytes) -> Response:
         await self._turns.finish(self._view.preparing())

@@ -8,11 +8,12 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 
+from pybal.history.database import UnreadableError
 from pybal.history.event import Kind, LedgerEvent
 from pybal.history.incidents import Concern, Incident, Subject
 from pybal.history.ledger import Ledger, Note
@@ -380,6 +381,20 @@ def test_a_cursor_of_a_history_that_was_lost_goes_on_with_what_happens_next(
     assert (stream.texts(), page["events"], page["next"]) == ([], [], 2)
     site.note("a")
     assert stream.texts() == texts(site.get("events?after=2")) == ["a"]
+
+
+class DamagedDisk(LostDisk):
+    """A Disk whose file cannot be read."""
+
+    def find(self, query: EventQuery) -> Deferred[list[LedgerEvent]]:
+        return fail(UnreadableError("It cannot be read"))
+
+
+def test_a_history_that_cannot_be_read_is_to_be_asked_later(site: Site) -> None:
+    site.ledger.keep_on(DamagedDisk())
+    answer = site.wrong("events")
+    assert answer.status == 503
+    assert json.loads(answer.body) == {"error": "It cannot be read", "remedy": "Ask again later"}
 
 
 def test_there_is_a_limit_of_streams_and_a_place_is_free_again(site: Site) -> None:
