@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ EXIT_DIFFERS = 2
 EXIT_NO_DAEMON = 3
 
 MAX_CONFIG_BYTES = 16 * 1024 * 1024
+_COMMENT = re.compile(rb"(?:^|(?<=[\r\n]))[ \t]*[#;][^\r\n]*")
 _LISTED = 20
 _NONE = "''"
 """An empty name, as it is typed."""
@@ -170,13 +172,18 @@ def _warning_lines(warnings: Iterable[str]) -> list[Line]:
     return [Line(f"WARNING: {each}", Style.WORSE) for each in warnings]
 
 
+def _readable(comment: re.Match[bytes]) -> bytes:
+    """Comments may be in any encoding."""
+    return comment[0].decode("utf-8", "replace").encode()
+
+
 def _read(path: Path) -> str:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_CONFIG_BYTES + 1)
         if len(data) > MAX_CONFIG_BYTES:
             raise ControlError(f"{path} is longer than {MAX_CONFIG_BYTES} bytes", "Is it the file?")
-        return data.decode("utf-8")
+        return _COMMENT.sub(_readable, data).decode("utf-8")
     except OSError as error:
         remedy = "-c FILE names the file, if it is another one"
         raise ControlError(f"{path}: {error.strerror}", remedy) from error

@@ -49,6 +49,16 @@ def test_a_reload_and_a_difference_show_the_warnings_too(site: ServedSite, tmp_p
     )  # fmt: skip
 
 
+def test_comments_of_a_file_to_compare_may_be_in_any_encoding(
+    site: ServedSite, tmp_path: Path
+) -> None:
+    path = tmp_path / "new.conf"
+    path.write_bytes(b"# K\xf6ln\r[global]\n  ; \xff\n")
+    assert site.ctl("config", "diff", "-c", str(path)) == (0, "Nothing would change\n", "")
+    path.write_bytes(b"# K\xf6ln\n[global]\nlog-level = caf\xe8 # \xe9\n")
+    assert "is not UTF-8" in site.ctl("config", "diff", "-c", str(path))[2]
+
+
 def test_reload_shows_what_is_wrong_then(site: ServedSite) -> None:
     down = server("cp1", up=False, pooled=True)
     site.view.service_list = [service("text_443", [down, server("cp2")])]
