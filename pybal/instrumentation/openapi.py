@@ -204,6 +204,7 @@ SCHEMAS: dict[str, Schema] = {
                 outcome=TEXT,
                 errors=list_of(TEXT),
                 steps=list_of(TEXT),
+                warnings=list_of(TEXT),
             )
         ),
         last_success_at=MOMENT,
@@ -212,6 +213,7 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "Peer": object_of(
         address=TEXT,
+        description=TEXT,
         asn=MAYBE_WHOLE,
         state=TEXT,
         established=BOOLEAN,
@@ -223,6 +225,7 @@ SCHEMAS: dict[str, Schema] = {
         timers_s={"type": "object", "additionalProperties": NUMBER},
         bfd=MAYBE_TEXT,
         prefixes=list_of(TEXT),
+        not_told=list_of(object_of(reason=TEXT, prefixes=WHOLE)),
         heard=MAYBE_WHOLE,
         not_kept=WHOLE,
         sessions_lost=WHOLE,

@@ -116,7 +116,13 @@ HISTORY_SCHEMAS: dict[str, Schema] = {
         service=TEXT,
         host=TEXT,
         at=MOMENT,
-        why=maybe(object_of(text=TEXT, verdict=TEXT, cause=TEXT, at=MOMENT)),
+        # A decision has its numbers, too.
+        why=maybe(
+            {
+                **object_of(text=TEXT, verdict=TEXT, cause=TEXT, at=MOMENT),
+                "additionalProperties": True,
+            }
+        ),
         of_former_run=BOOLEAN,
         status=MAYBE_TEXT,
         cause=maybe(ref("Event")),
