@@ -19,7 +19,7 @@ MAX_CONNECTIONS = 256
 """Enough for every real server's scripts at once; few enough to leave the checks their sockets."""
 IDLE_TIMEOUT_S = 60
 STUCK_S = 5.0
-"""Who has taken nothing of an answer for so long gives way to others, where places are short."""
+"""Who takes so long for a piece of an answer gives way to others, where places are short."""
 HEAD_TIMEOUT_S = 5
 """From the connection, or from the first byte of a later request, to the end of its head; then as
 much again for its body."""
@@ -123,7 +123,7 @@ class BoundedChannel(_HTTPChannel):  # type: ignore[misc]  # as above
     answering = False
     """A whole request has come and is not answered yet."""
     stuck_since_s: float | None = None
-    """Since when the client has taken nothing of what was written, and more waits."""
+    """Since when the client has not taken all that was written, and more waits."""
 
     def __init__(self) -> None:
         super().__init__()
