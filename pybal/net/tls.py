@@ -6,6 +6,7 @@ SNI is sent for host names, never for address literals (RFC 6066 section 3).
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -29,6 +30,8 @@ from pybal.runtime.file_stamp import FileStamp
 from pybal.runtime.files_port import Files
 
 _END_OF_CERTIFICATE = b"-----END CERTIFICATE-----"
+_PLATFORM = "/etc/ssl/certs/ca-certificates.crt"
+"""What update-ca-certificates writes. OpenSSL itself goes on with what it has read of it."""
 _log = Logger(namespace="network")
 # strptime takes ten times as long.
 _MOMENT = re.compile(rb"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z")
@@ -46,6 +49,7 @@ class TLSConnections:
     def __init__(self, *, post_quantum: bool = True, files: Files) -> None:
         self._post_quantum = post_quantum
         self._files = files
+        self._platform = os.environ.get("SSL_CERT_FILE") or _PLATFORM
         self._unverified = self._made(_unverifying())
         self._verified: dict[str | None, tuple[FileStamp | None, SSL.Context]] = {}
         """By the file of trusted certificates, as it was when it was read."""
@@ -70,11 +74,13 @@ class TLSConnections:
 
     def _verifying(self, ca_file: str | None) -> SSL.Context:
         """With what is in the file now. One that has gone or is damaged leaves what was trusted."""
-        stamp = None if ca_file is None else self._files.stamp(Path(ca_file))
+        stamp = self._files.stamp(Path(ca_file or self._platform))
         known = self._verified.get(ca_file)
         if known is not None and stamp in (known[0], None):
             return known[1]
         try:
+            if known is not None and ca_file is None:
+                self._trusted(self._platform)  # OpenSSL would not say that it is damaged.
             context = self._made(_verifying(self._trusted(ca_file)))
         except TLSSetupError as error:
             if known is None:

@@ -27,8 +27,9 @@ def authorities() -> tuple[bytes, bytes]:
     return authority("one"), authority("another")
 
 
-def trust(connections: TLSConnections, file: Path) -> SSL.Context:
-    made = connections.connection("a.example", verify=True, ca_file=str(file))
+def trust(connections: TLSConnections, file: Path | None) -> SSL.Context:
+    ca_file = None if file is None else str(file)
+    made = connections.connection("a.example", verify=True, ca_file=ca_file)
     return made.get_context()
 
 
@@ -62,6 +63,24 @@ def test_a_file_that_has_gone_or_is_damaged_leaves_what_was_trusted(
     file.unlink(missing_ok=True)
     file.write_bytes(authorities[0] + authorities[1])
     assert trust(connections, file) is not first
+
+
+def test_what_the_platform_trusts_is_read_again_when_its_file_has_changed(
+    tmp_path: Path, authorities: tuple[bytes, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An authority may be renewed under its name, or be trusted no longer."""
+    file = tmp_path / "ca-certificates.crt"
+    file.write_bytes(authorities[0])
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    connections = TLSConnections(files=FilesHere())
+    first = trust(connections, None)
+    assert trust(connections, None) is first
+    file.write_bytes(b"half a certif")
+    assert trust(connections, None) is first
+    file.write_bytes(authorities[0] + authorities[1])
+    second = trust(connections, None)
+    assert second is not first
+    assert trust(connections, None) is second
 
 
 def test_a_file_that_never_was_is_an_error(tmp_path: Path) -> None:
