@@ -54,7 +54,7 @@ def in_own_thread(
     def outcome() -> Any:
         try:
             return function()
-        except Exception:  # noqa: BLE001 - it is handed on to whoever waits
+        except BaseException:  # noqa: BLE001 - it is handed on to whoever waits
             return Failure()
 
     def run() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from queue import Queue
 from typing import Any
@@ -106,6 +108,16 @@ def test_what_may_hang_fails_where_no_thread_is_left() -> None:
 
     with pytest.raises(NoThreadError, match=NONE_LEFT):
         result_of(in_own_thread(Calls(), full, lambda: 7))
+
+
+def test_a_mistake_that_would_end_the_process_is_told_to_whoever_waits() -> None:
+    """As a plug-in's sys.exit() is: who waits would wait for ever."""
+    reactor = Calls()
+    exiting = in_own_thread(reactor, reactor.own_thread, sys.exit)
+    with suppress(SystemExit):
+        reactor.run()
+    with pytest.raises(SystemExit):
+        result_of(exiting)
 
 
 class Document:
