@@ -112,9 +112,14 @@ def test_nobody_leaves_without_draining_and_the_wanted_are_as_wanted(
     st.dictionaries(st.integers(1, 6), st.integers(0, 1)),
     st.booleans(),
     numbers,
+    numbers,
 )
 def test_an_entry_that_is_kept_up_to_date_drains_as_one_that_is_made_anew(
-    words: list[set[int]], connections: dict[int, int], persistent: bool, before: set[int]
+    words: list[set[int]],
+    connections: dict[int, int],
+    persistent: bool,
+    before: set[int],
+    refused: set[int],
 ) -> None:
     def given_entry(number: int, word: set[int]) -> ServiceEntry:
         made = entry(WEB, *(destination(n, number * (n % 2)) for n in word))
@@ -123,6 +128,7 @@ def test_an_entry_that_is_kept_up_to_date_drains_as_one_that_is_made_anew(
         return replace(made, destinations=PersistentMap(made.destinations))
 
     standing: ServiceEntry | None = pool(WEB, *before)
+    stand = pool(WEB, *{*range(1, 7)} - refused).destinations
     draining: Draining = {}
     kept: DrainedEntry | None = None
     for now, word in enumerate(words):
@@ -132,7 +138,8 @@ def test_an_entry_that_is_kept_up_to_date_drains_as_one_that_is_made_anew(
             kept = DrainedEntry(wanted)
             new = kept.leave(standing, until)
         else:
-            new = kept.want(wanted, until)
+            draining = {k: each for k, each in draining.items() if k in former or k in stand}
+            new = kept.want(wanted, until, stand)
         assert new == {key: each for key, each in draining.items() if key not in former}
         assert kept.draining == draining
         assert kept.entry == merged(wanted, draining)
