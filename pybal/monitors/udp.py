@@ -105,6 +105,8 @@ class UDP(AskingMonitor):
                 raise
             return CheckOutcome(False, self._note_refusal(error))
         await deferLater(self._reactor, min(self._timeout_s, self._interval_s / 2))
+        if self._channel is not None:
+            self._channel.catch_up()  # An ICMP error may wait to be read.
         return self._judge_silence()
 
     def _send(self) -> None:

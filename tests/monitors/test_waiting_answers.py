@@ -109,6 +109,16 @@ def test_an_icmp_error_that_is_told_late_is_no_silence() -> None:
     assert result.duration_s < 0.2
 
 
+def test_an_icmp_error_that_lies_there_as_silence_would_count_is_no_silence() -> None:
+    bench = MonitorBench()
+    bench.start(UDPSettings(timeout_s=5))
+    bench.advance(1)
+    (channel,) = bench.network.open
+    channel.unseen = lambda: channel.fail(errno.ECONNREFUSED)
+    bench.advance(5)
+    assert bench.ups == [False]
+
+
 def test_the_time_of_a_fetch_is_the_servers() -> None:
     for fails in (False, True):
         bench = MonitorBench()
