@@ -31,11 +31,8 @@ _NAMED = 5
 _ALWAYS_SHOWN = ("interval", "timeout", "max-delay")
 
 
-def report(
-    result: LoadResult, kinds: MonitorKinds, *, strict: bool = False
-) -> tuple[tuple[str, ...], int]:
-    """The lines to print, and the exit status: 0 if the file can be used, else 1. `strict`: a
-    warning is no better than an error.
+def report(result: LoadResult, kinds: MonitorKinds, *, strict: bool = False) -> tuple[str, ...]:
+    """The lines to print. `strict`: a warning is no better than an error.
 
     Problems come first, then the verdict or, if there is none to refuse it, what would run.
     """
@@ -44,11 +41,11 @@ def report(
     if result.notes:
         counts += f", {counted(len(result.notes), 'note')}"
     if result.settings is None:
-        return (*problems, f"{result.file}: refused: {counts}"), 1
+        return (*problems, f"{result.file}: refused: {counts}")
     if not is_good(result, strict=strict):
-        return (*problems, f"{result.file}: refused, as --strict wants it: {counts}"), 1
+        return (*problems, f"{result.file}: refused, as --strict wants it: {counts}")
     verdict = f"{result.file}: good: {counts}; this is what would run:"
-    return (*problems, verdict, *_settings_lines(result.settings, kinds)), 0
+    return (*problems, verdict, *_settings_lines(result.settings, kinds))
 
 
 def is_good(result: LoadResult, *, strict: bool) -> bool:

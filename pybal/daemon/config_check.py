@@ -31,7 +31,7 @@ def check_config(
     good = is_good(result, strict=strict)
     if as_json:
         return [report_json(result, notes, strict=strict)], good
-    lines, _ = report(result, kinds_of(monitors), strict=strict)
+    lines = report(result, kinds_of(monitors), strict=strict)
     return [*lines, *(f"NOTE: {note}" for note in notes)], good
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from pybal.config.pool_files import listed_servers, with_pool_files
 from pybal.config.problems import Severity
-from pybal.config.report import addresses_note, group_note, report_json
+from pybal.config.report import addresses_note, group_note, is_good, report_json
 from pybal.config.report import report as reports
 from pybal.main import main
 from tests.config.texts import (
@@ -65,14 +65,15 @@ def test_a_peers_section_takes_neither() -> None:
 
 def test_strict_is_content_with_no_warning() -> None:
     result = parse("[global]\n" + service() + "instrumentation = yes", FILE)
-    assert reports(result, KINDS)[1] == 0
-    lines, status = reports(result, KINDS, strict=True)
-    assert (status, lines[-1]) == (1, f"{FILE}: refused, as --strict wants it: 0 errors, 1 warning")
+    assert is_good(result, strict=False)
+    assert not is_good(result, strict=True)
+    last = reports(result, KINDS, strict=True)[-1]
+    assert last == f"{FILE}: refused, as --strict wants it: 0 errors, 1 warning"
     noted = parse(
         "[global]\ninstrumentation = yes\ninstrumentation_ips = 0.0.0.0\n" + service(), FILE
     )
-    lines, status = reports(noted, KINDS, strict=True)
-    assert status == 0
+    assert is_good(noted, strict=True)
+    lines = reports(noted, KINDS, strict=True)
     assert lines[1].startswith(f"{FILE}: good: 0 errors, 0 warnings, 1 note;")
 
 

@@ -315,15 +315,14 @@ def test_all_of_it_is_shown() -> None:
         persistence_timeout="60", persistence_engine="sip",
         upper_threshold="9", lower_threshold="5",
     )  # fmt: skip
-    lines, _ = report(parse(text, FILE))
+    lines = report(parse(text, FILE))
     assert (
         "[svc] udp 192.0.2.1:80, sh (sh-port), tunneling (GUE port 6080, remote checksum),"
         " packets marked 5, one-packet, persistent for 60 s (/32 by sip),"
         " at most 9 connections a server, again below 5, servers of IPv6"
     ) in lines
-    assert (
-        "[svc] tcp 192.0.2.1:80, wrr, masquerading"
-        in report(parse("[global]\n" + service(forwarding_method="masquerade"), FILE))[0]
+    assert "[svc] tcp 192.0.2.1:80, wrr, masquerading" in report(
+        parse("[global]\n" + service(forwarding_method="masquerade"), FILE)
     )
 
 
@@ -381,7 +380,7 @@ def test_a_sync_daemon_and_servers_of_the_other_family_exclude_one_another() -> 
 
 def test_what_all_share_is_shown_where_it_is_set() -> None:
     text = "ipvs-tcpfin-timeout = 60\nipvs-sync-daemon = master\nipvs-sync-interface = eth0\n"
-    lines, _ = report(parse("[global]\n" + text + service(), FILE))
+    lines = report(parse("[global]\n" + text + service(), FILE))
     assert "    IPVS timeouts      tcpfin 60 s" in lines
     assert (
         "    IPVS sync          the master sync daemon on eth0 (id 0, 224.0.0.81:8848, TTL 1)"

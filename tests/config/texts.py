@@ -39,7 +39,7 @@ def parse(text: str, file: str = FILE) -> LoadResult:
     return loader.parse(text, file, KINDS)
 
 
-def report(result: LoadResult) -> tuple[tuple[str, ...], int]:
+def report(result: LoadResult) -> tuple[str, ...]:
     """As `--check-config` reports, with the monitors that are built in."""
     return reports.report(result, KINDS)
 
