@@ -233,6 +233,16 @@ def test_a_peer_that_is_not_configured_any_more_is_told_so(rig: Rig) -> None:
     assert rig.peer.recv(4096)[-2:] == bytes((6, CeaseSubcode.PEER_DECONFIGURED))
 
 
+def restarting(survives: bool) -> tuple[Open, Open]:
+    """What both say who speak graceful restart; `survives`: the peer also after a NOTIFICATION."""
+    ours = replace(CAPABILITIES, graceful_restart=RESTART)
+    theirs = replace(ours, graceful_restart=replace(RESTART, notification=survives))
+    return (
+        replace(LOCAL, capabilities=ours),
+        replace(THEIRS, capabilities=replace(theirs, four_octet_asn=64513)),
+    )
+
+
 @pytest.mark.parametrize(
     ("survives", "said"), [(True, bytes((6, 9, 6, 3))), (False, bytes((6, 3)))]
 )
@@ -240,13 +250,21 @@ def test_a_peer_that_would_keep_the_routes_after_a_plain_word_gets_a_hard_reset(
     rig: Rig, survives: bool, said: bytes
 ) -> None:
     """RFC 8538 section 5.1."""
-    ours = replace(CAPABILITIES, graceful_restart=RESTART)
-    theirs = replace(ours, graceful_restart=replace(RESTART, notification=survives))
-    rig.establish(
-        replace(LOCAL, capabilities=ours),
-        replace(THEIRS, capabilities=replace(theirs, four_octet_asn=64513)),
-    )
+    rig.establish(*restarting(survives))
     LeftSessions(rig.keeper(), SPEAKER, rig.log).close()
+    assert rig.peer.recv(4096)[len(rig.stream) + 19 :] == said
+
+
+@pytest.mark.parametrize(("restarts", "said"), [(True, b""), (False, bytes((6, 4)))])
+def test_a_session_that_cannot_go_on_ends_without_a_word_where_the_peer_keeps_the_routes(
+    rig: Rig, restarts: bool, said: bytes
+) -> None:
+    """RFC 4724 section 4.2."""
+    rig.establish(*(restarting(survives=True) if restarts else ()))
+    sessions = LeftSessions(rig.keeper(), SPEAKER, rig.log)
+    taken = sessions.take(PEER)
+    assert taken is not None
+    sessions.give_up(taken, "its record cannot be kept")
     assert rig.peer.recv(4096)[len(rig.stream) + 19 :] == said
 
 

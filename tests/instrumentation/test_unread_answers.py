@@ -34,9 +34,12 @@ class Site:
 
     def __init__(self) -> None:
         self.clock = Clock()
+        self.answers = True
         self.site = BoundedSite(self._answer, BoundedRequest, self.clock, Logger())
 
     def _answer(self, request: Request) -> None:
+        if not self.answers:
+            return
         response = Response(HTTPStatus.OK, "text/plain", b"", PIECES)
         send(self.clock, request, response)
 
@@ -58,3 +61,18 @@ def test_who_takes_nothing_gives_way_to_a_newcomer() -> None:
     assert [each.closed() for each in asked[:3]] == [False, True, False]
     reads.resumeProducing()
     assert b"c" * 10 in asked[0].transport.value()
+
+
+def test_who_has_taken_all_and_waits_for_its_next_answer_stays() -> None:
+    site = Site()
+    asked = [site.asked() for _ in range(MAX_CONNECTIONS)]
+    for each in asked:
+        producer: Any = each.transport.producer
+        for _ in PIECES:
+            producer.resumeProducing()
+    site.answers = False
+    for each in asked:
+        each.send(ASK)
+    site.clock.advance(STUCK_S)
+    assert site.site.buildProtocol(None) is None
+    assert not any(each.closed() for each in asked)

@@ -84,4 +84,9 @@ def test_what_is_said_of_the_latter_stays_though_its_reload_must_be_repeated(
     disable(bench, "web")
     assert reloaded(bench, moved(tmp_path)).successful
     assert disabled(bench) == [("web", "192.0.2.11")]
+    # Now this one is the former.
+    with failing(Announcer, "forget"):
+        assert not reloaded(bench, config(tmp_path, "dns")).successful
+    assert reloaded(bench, config(tmp_path, "dns", "web")).successful
+    assert disabled(bench) == []
     bench.stop()

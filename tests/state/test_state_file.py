@@ -240,6 +240,19 @@ def test_a_disk_that_hangs_is_told_as_one_that_fails_until_it_answers(tmp_path: 
     assert len(files.unwritten) == 1
     writer.stop()
     assert list(files.unwritten) == []
+    thread.run_one()
+    writer.changed()
+    clock.advance(HANGS_S)
+    assert list(files.unwritten) == []
+
+
+def test_what_has_failed_is_told_as_it_failed_not_as_a_disk_that_hangs(tmp_path: Path) -> None:
+    clock = Clock()
+    files, path = writing(FakeThread(), clock), tmp_path / "x.json"
+    files.begin(path)
+    files.failed(path, OSError(28, "No space left"), lambda: None)
+    clock.advance(HANGS_S)
+    assert list(files.unwritten) == [(str(path), "No space left")]
 
 
 def test_however_long_it_fails_it_is_tried_every_few_minutes_and_with_each_change(
