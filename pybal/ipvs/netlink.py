@@ -64,7 +64,12 @@ class NetlinkKernel(Kernel):
     def listing(self) -> Slices[Listing]:
         """See Kernel."""
         request = Request(Command.GET_SERVICE, b"", wire.NLM_F_DUMP)
-        found = yield from self._get("read the IPVS services", request, codec.read_service)
+        try:
+            found = yield from self._get("read the IPVS services", request, codec.read_service)
+        except KernelError as error:
+            if error.errno != errno.ENOENT:
+                raise
+            found = []  # Where IPVS has gone since open(), nothing stands.
         services = tuple(service for service in found if not isinstance(service, str))
         return Listing(services, tuple(words for words in found if isinstance(words, str)))
 
@@ -84,11 +89,21 @@ class NetlinkKernel(Kernel):
         """See Kernel."""
         found: set[ServiceKey] = set()
         requests = [Request(Command.GET_SERVICE, codec.service_identity(key)) for key in keys]
-        with self._connection("look at the IPVS services") as connection:
-            for answers in connection.exchange(requests):
-                for index, message in answers:
-                    if message.type in wire.FINAL and wire.status(message) == errno.ESRCH:
-                        found.add(keys[index])
+        what = "look at the IPVS services"
+        try:
+            with self._connection(what) as connection:
+                for answers in connection.exchange(requests):
+                    for index, message in answers:
+                        if message.type not in wire.FINAL:
+                            continue
+                        number = wire.status(message)
+                        self._expect_family(what, number)
+                        if number == errno.ESRCH:
+                            found.add(keys[index])
+        except KernelError as error:
+            if error.errno == errno.ENOENT:
+                return keys
+            raise
         return found
 
     def counting(self, key: ServiceKey) -> Slices[ServiceStatistics | None]:
@@ -183,14 +198,14 @@ class NetlinkKernel(Kernel):
         decode: Callable[[bytes], _T],
         decode_destination: Callable[[bytes, ServiceKey], _D],
     ) -> Slices[tuple[_T, list[_D]] | None]:
-        """A service and its destinations; None if there is no such service."""
+        """A service and its destinations; None if there is no such service, or no IPVS any more."""
         identity = codec.service_identity(key)
         get_service = Request(Command.GET_SERVICE, identity)
         get_destinations = Request(Command.GET_DEST, identity, wire.NLM_F_DUMP)
         try:
             services = yield from self._get(what, get_service, decode)
         except KernelError as error:
-            if error.errno == errno.ESRCH:
+            if error.errno in (errno.ESRCH, errno.ENOENT):
                 return None
             raise
         destinations = yield from self._get(
@@ -212,10 +227,18 @@ class NetlinkKernel(Kernel):
                         found.append(decode(wire.body(message)))
                     else:
                         number = wire.status(message)
+                        self._expect_family(what, number)
                 yield max(_EXCHANGE_COSTS, len(found) - before)
         if number:
             raise read_refusal(what, number)
         return found
+
+    def _expect_family(self, what: str, number: int) -> None:
+        """IPVS itself never answers who reads with ENOENT: its module has gone, and with it the
+        number of the family that our connections know. Who connects has the kernel load it."""
+        if number == errno.ENOENT:
+            self.close()
+            raise read_refusal(what, number)
 
     @contextlib.contextmanager
     def _connection(self, what: str) -> Iterator[Connection]:

@@ -11,11 +11,13 @@ import pytest
 from pybal.errors import KernelError
 from pybal.ipvs import codec, wire
 from pybal.ipvs.connection import Connection
+from pybal.ipvs.kernel import read_refusal
 from pybal.ipvs.messages import VERSION, Command
 from pybal.ipvs.model import Service, ServiceEntry
 from pybal.ipvs.netlink import BATCH, NetlinkKernel
 from pybal.ipvs.operations import AddDestination, AddService, Operation
-from tests.ipvs.examples import WEB, destination, pool
+from pybal.runtime.pieces import in_one_go
+from tests.ipvs.examples import WEB, WEB6, destination, pool
 
 FAMILY = 21
 NLMSG_ERROR, NLMSG_DONE = wire.FINAL
@@ -63,6 +65,13 @@ class FakeNetlinkKernel(NetlinkKernel):
     def _connect(self) -> Connection:
         self.sockets.append(FakeSocket(self._answers.pop(0)))
         return Connection(self.sockets[-1], FAMILY)
+
+
+class WithoutIPVS(NetlinkKernel):
+    """A netlink kernel that nobody can connect to, as the module cannot be loaded."""
+
+    def _connect(self) -> Connection:
+        raise read_refusal("open the IPVS table", errno.ENOENT)
 
 
 def message(sequence: int, kind: int, payload: bytes) -> bytes:
@@ -190,6 +199,40 @@ def test_a_refused_read_says_what_to_do() -> None:
     for read in (kernel.services, lambda: kernel.read(WEB)):
         with pytest.raises(KernelError, match="CAP_NET_ADMIN"):
             read()
+
+
+def _no_such_family(requests: list[wire.NetlinkMessage]) -> Sequence[Datagram]:
+    return [status(request.sequence, errno.ENOENT) for request in requests]
+
+
+ASKED: list[tuple[Callable[[NetlinkKernel], object], object]] = [
+    (lambda kernel: kernel.services().services, ()),
+    (lambda kernel: kernel.read(WEB), None),
+    (lambda kernel: kernel.absent([WEB, WEB6]), [WEB, WEB6]),
+    (lambda kernel: in_one_go(kernel.counting(WEB)), None),
+]
+
+
+@pytest.mark.parametrize(("ask", "nothing"), ASKED)
+def test_where_the_module_has_gone_nothing_stands_and_the_family_is_looked_up_anew(
+    ask: Callable[[NetlinkKernel], object], nothing: object
+) -> None:
+    kernel = FakeNetlinkKernel(_no_such_family, _dump)
+    assert ask(kernel) == nothing
+    assert kernel.read(WEB) == pool(WEB, 1)
+    assert [each.closed for each in kernel.sockets] == [True, False]
+
+
+def test_where_ipvs_cannot_be_had_any_more_nothing_stands_and_each_change_says_why() -> None:
+    kernel = WithoutIPVS()
+    with pytest.raises(KernelError, match="modprobe ip_vs says why"):
+        kernel.open()
+    assert kernel.services().services == ()
+    assert kernel.absent([WEB]) == [WEB]
+    assert kernel.read(WEB) is None
+    (outcome,) = kernel.apply([AddService(Service(WEB, "wrr"))])
+    assert outcome.error is not None
+    assert "modprobe ip_vs says why" in str(outcome.error)
 
 
 def test_a_dump_that_fails_at_its_end_is_an_error() -> None:

@@ -84,6 +84,21 @@ def test_where_the_kernel_may_load_modules_opening_loads_ip_vs() -> None:
     kernel.close()
 
 
+def test_ipvs_that_is_unloaded_and_loaded_again_is_found_again(
+    kernel: NetlinkKernel, manage: Manage
+) -> None:
+    publish(manage, pool(WEB, 1, 2))
+    run("sh", "-c", REMOVE_ALL_MODULES)
+    clock, manager = manage
+    with without_module_loading():
+        manager.audit()
+        clock.advance(0)
+        assert "modprobe ip_vs says why" in str(manager.snapshot())
+    manager.audit()
+    clock.advance(0)
+    stands(kernel, manager, pool(WEB, 1, 2))
+
+
 def test_a_scheduler_whose_module_cannot_be_loaded_is_named_and_works_once_it_can(
     kernel: NetlinkKernel,
 ) -> None:
