@@ -7,7 +7,8 @@ where nothing stood and has not been found up there. An address accounts for one
 server that answers everything with one address does not make one server of all. Once one of those
 who are there has left, the others must be found up: it may have been that one's. Which is whose is
 not known, so they go together, once each enabled server is where something stood (and was no server
-that was pooled though it was down), or was found up where it is, or when an operator says so.
+that was pooled though it was down), or was found up where it is, or when an operator says so. What
+gets no connections, as it drained, waits for names without an address alone.
 """
 
 from __future__ import annotations
@@ -80,7 +81,8 @@ class StillStanding:
         self._judge_heirs(changes.members)
         if whole and not self._nameless:
             gone += self.are_no_servers(self._removed)
-        is_over = not self._left or (whole and not self._awaited)
+        waited_for = self._awaited if self.count else self._nameless
+        is_over = not self._left or (whole and not waited_for)
         return (*gone, *self.end()) if is_over else gone
 
     def are_doubted(self, hosts: Iterable[str]) -> None:

@@ -83,6 +83,16 @@ def test_what_gets_no_connections_is_given_up_for_one_that_waits() -> None:
     assert look(found, Members([replace(member("a", up=None), up=False)])) == {KEYS["a"]}
 
 
+def test_what_gets_no_connections_waits_for_no_server_that_shares_an_address() -> None:
+    found = standing("a")
+    assert look_at(found, {"a": "b", "b": "b"}, "ab", member("a"), member("b")) == set()
+    found = standing("a", weight=0)
+    nameless = member("c", ready=False)
+    assert look_at(found, {"a": "b", "b": "b"}, "abc", member("a"), member("b"), nameless) == set()
+    both = {"a": "b", "b": "b", "c": "c"}
+    assert look_at(found, both, "c", member("a"), member("b"), member("c")) == {KEYS["a"]}
+
+
 def test_the_least_weight_counts_and_none_does_not() -> None:
     weights = {"a": 1, "b": 0, "c": 2}
     stood = [destination(SETTINGS, KEYS[host].address, each) for host, each in weights.items()]
