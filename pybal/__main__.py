@@ -12,8 +12,15 @@ _EXIT_MISSING = 1
 
 
 def run() -> int:
-    """The program. To import the rest of it takes its time, and a reload may be asked for by then.
-    Returns the exit status."""
+    """The program. Returns the exit status."""
+    try:
+        return _load_and_run()
+    except KeyboardInterrupt:
+        return _EXIT_INTERRUPTED
+
+
+def _load_and_run() -> int:
+    """To import the rest of the program takes its time, and a reload may be asked for by then."""
     hold_signals()
     # To search what imports make for garbage is a sixteenth of the start, and nearly all of it
     # stays.
@@ -30,8 +37,6 @@ def run() -> int:
             import_without("ssl", "asyncio")
             import_without("OpenSSL", "twisted.internet.posixbase")
         from pybal.main import main
-    except KeyboardInterrupt:
-        return _EXIT_INTERRUPTED
     except ModuleNotFoundError as error:
         if (error.name or "pybal").startswith("pybal"):
             raise

@@ -160,18 +160,27 @@ INTERRUPTED = """
 import builtins, sys
 import pybal.__main__
 imports = builtins.__import__
-def interrupted(name, *args, **others):
+def interrupted(*args, **others):
+    raise KeyboardInterrupt
+def importing(name, *args, **others):
     if name == "pybal.main":
-        raise KeyboardInterrupt
+        {when}
     return imports(name, *args, **others)
-builtins.__import__ = interrupted
+builtins.__import__ = importing
 sys.exit(pybal.__main__.run())
 """
 
 
-def test_ctrl_c_while_the_rest_is_imported_ends_it_without_a_traceback() -> None:
+@pytest.mark.parametrize(
+    "when",
+    [
+        pytest.param("interrupted()", id="while the rest is imported"),
+        pytest.param("imports('pybal.main').main.main = interrupted", id="as the daemon is built"),
+    ],
+)
+def test_ctrl_c_before_the_reactor_runs_ends_it_without_a_traceback(when: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED],
+        [sys.executable, "-c", INTERRUPTED.replace("{when}", when)],
         cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
