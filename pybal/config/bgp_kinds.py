@@ -18,7 +18,6 @@ from pybal.config.kinds import (
     Kind,
     as_share,
     choice,
-    in_seconds,
     integer,
     is_blank,
     text_kind,
@@ -62,9 +61,7 @@ _NO_NAMES: Mapping[str, int] = {}
 
 
 def _hold_time(text: str) -> int:
-    if hint := in_seconds(text):
-        raise BadValueError(hint)
-    value = _U16.parse(text)
+    value = _U16_SECONDS.parse(text)
     if value in (1, 2):
         raise BadValueError
     return value
@@ -270,7 +267,7 @@ BFD_KEY_SIZES = {
 }
 """RFC 5880 section 6.7: the types of authentication, and how many bytes a key may have."""
 _OCTET = integer(0, 255)
-_U16 = integer(0, 65535)
+_U16_SECONDS = integer(0, 65535, "seconds")
 _HOPS = integer(1, 254)
 
 PASSWORD = Kind(f"1 to {MAX_PASSWORD_BYTES} bytes of UTF-8", _password)

@@ -35,6 +35,7 @@ _DIGITS = re.compile("[0-9]{1,10}")
 _DECIMAL = re.compile(r"(?=.{1,32}$)(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
 _TIME = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(ms|s|m|min|h|d)")
 _UNITS_S = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_WANTED_UNITS_S = {"seconds": 1, "milliseconds": 0.001}
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,9})?) ?%")
 _ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|(.?))", re.DOTALL)
 _ESCAPES = {b"r": b"\r", b"n": b"\n", b"t": b"\t", b"0": b"\0", b"\\": b"\\"}
@@ -85,13 +86,16 @@ def text_kind(wanted: str, is_one: Callable[[str], object]) -> Kind[str]:
 def integer(low: int, high: int, what: str = "a whole number") -> Kind[int]:
     """Decimal digits within bounds, both included; `what` says the unit to people."""
 
+    def fits(text: str) -> bool:
+        return bool(_DIGITS.fullmatch(text)) and low <= int(text) <= high
+
     def parse(text: str) -> int:
-        if not _DIGITS.fullmatch(text) or not low <= int(text) <= high:
-            raise BadValueError(hint(text))
-        return int(text)
+        if fits(text):
+            return int(text)
+        number = _bare_number(text, unit)
+        raise BadValueError(_write(number, unit) if fits(number) else "")
 
     unit = what.split()[-1]
-    hint = _HINTS.get(unit, lambda _: "")
 
     return Kind(f"{what} from {low} to {high}", parse)
 
@@ -102,24 +106,25 @@ def _decimal(text: str, hint: Callable[[str], str]) -> Fraction:
     return Fraction(text)
 
 
-def in_seconds(text: str) -> str:
+def _bare_number(text: str, unit: str) -> str:
+    """What is meant by a time with a unit, where one in this `unit` is wanted, or by AS64512, where
+    a number is; nothing if it is neither."""
+    if unit == "number" and text[:2].lower() == "as":
+        return text[2:]
+    time = _TIME.fullmatch(text)
+    if time is None or unit not in _WANTED_UNITS_S:
+        return ""
+    return f"{float(time[1]) * _UNITS_S[time[2]] / _WANTED_UNITS_S[unit]:.12g}"
+
+
+def _write(number: str, unit: str) -> str:
+    return f"write {number}, without a unit" if unit in _WANTED_UNITS_S else f"write {number}"
+
+
+def _in_seconds(text: str) -> str:
     """What to write in place of a time with a unit."""
-    time = _TIME.fullmatch(text)
-    return f"write {float(time[1]) * _UNITS_S[time[2]]:g}, without a unit" if time else ""
-
-
-def _in_milliseconds(text: str) -> str:
-    time = _TIME.fullmatch(text)
-    return f"write {float(time[1]) * _UNITS_S[time[2]] * 1000:g}, without a unit" if time else ""
-
-
-def _without_as(text: str) -> str:
-    """What to write in place of AS64512."""
-    return f"write {text[2:]}" if text[:2].lower() == "as" and text[2:].isdecimal() else ""
-
-
-_HINTS = {"seconds": in_seconds, "milliseconds": _in_milliseconds, "number": _without_as}
-"""By the last word of what is wanted."""
+    number = _bare_number(text, "seconds")
+    return _write(number, "seconds") if number else ""
 
 
 def as_share(text: str) -> str:
@@ -129,7 +134,7 @@ def as_share(text: str) -> str:
 
 
 def _seconds(text: str) -> float:
-    value = _decimal(text, in_seconds)
+    value = _decimal(text, _in_seconds)
     if value > MAX_SECONDS:
         raise BadValueError(f"the most is {MAX_SECONDS}")
     return float(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pybal.config.bad_value import Suggestions, is_one_slip
-from tests.config.texts import FILE, parse, service
+from tests.config.texts import FILE, GLOBAL_BGP, parse, service
 
 
 @pytest.mark.parametrize(
@@ -169,3 +169,18 @@ def test_one_slip(word: str, known: str, is_one: bool) -> None:
 def test_a_number_with_a_unit_is_answered_with_the_number(key: str, value: str, hint: str) -> None:
     (error,) = parse(f"[global]\n{service()}{key} = {value}\n", FILE).errors
     assert error.message.endswith(f"; {hint}")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("bgp-hold-time", "1500ms"),
+        ("bgp-bfd-interval", "20min"),
+        ("bgp-bfd-interval", "1.5ms"),
+        ("bgp-peer-asn", "AS99999999999"),
+        ("bgp-peer-asn", "AS\N{ARABIC-INDIC DIGIT THREE}"),
+    ],
+)
+def test_no_number_is_recommended_that_would_be_refused(key: str, value: str) -> None:
+    (error,) = parse(f"{GLOBAL_BGP}{key} = {value}\n{service()}", FILE).errors
+    assert "write" not in error.message
