@@ -279,12 +279,16 @@ def show(
     # From the first line that tells of them to the last.
     until_out_ms = (float(gone[-1][1][2]) - float(gone[0][1][2])) * 1e3 if gone else 0.0
     tried = int(gone[-1][1][3]) - int(gone[0][1][3]) if gone else 0
+    removals = (
+        f" {removed} removed: {times}; {until_out_ms / count:.3f} ms of CPU a server"
+        f" from the first to the last, tried {tried / count:.1f} times;"
+    )
     long, long_worked = (sum(turn > LONG_MS for turn in each) for each in (turns, worked))
     print(
         f"{count} servers in {options.services} services, threshold {options.threshold}"
-        f"{', flap' if options.flap else ''}, dead after {took_s:.3f} s: {removed} removed:"
-        f" {times}; {cpu_s * 1e3 / count:.3f} ms of CPU a server,"
-        f" {until_out_ms / count:.3f} from the first to the last, tried {tried / count:.1f} times;"
+        f"{', flap' if options.flap else ''}, dead after {took_s:.3f} s:"
+        # On the kernel's table the daemon is not asked: watch() tells.
+        f"{'' if options.kernel else removals} {cpu_s * 1e3 / count:.3f} ms until it rests;"
         f" longest turn {max(turns, default=0):.0f} ms ({long} over {LONG_MS}),"
         f" of processor time {max(worked, default=0):.0f} ms ({long_worked} over);"
         f" {len(lines)} lines; {load_average()}",
