@@ -74,13 +74,16 @@ def parse_content(
 ) -> LoadResult:
     """Parse what a file holds or held; passwords are read from their own files. `readable_by` is
     the file's mode if everybody may read it, `known` as load() has it."""
-    text = content.decode("utf-8", "replace")
-    odd = _odd_byte(content)
-    if odd is not None:
-        line, byte = odd
-        log = ProblemLog(file)
-        log.add(Severity.ERROR, f"not UTF-8 text: byte 0x{byte:02x} does not fit", line=line)
-        return replace(_with_at_start(log.result(None), text), content=content)
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        text = content.decode("utf-8", "replace")
+        odd = _odd_byte(content)
+        if odd is not None:
+            line, byte = odd
+            log = ProblemLog(file)
+            log.add(Severity.ERROR, f"not UTF-8 text: byte 0x{byte:02x} does not fit", line=line)
+            return replace(_with_at_start(log.result(None), text), content=content)
     result = parse(text, file, kinds, read_secret, readable_by=readable_by, known=known)
     return replace(result, content=content)
 
@@ -88,8 +91,6 @@ def parse_content(
 def _odd_byte(content: bytes) -> tuple[int, int] | None:
     """The first byte that is no UTF-8, with its line; in a comment it does no harm."""
     text = content.decode("utf-8", "surrogateescape")
-    if not _ODD.search(text):
-        return None
     for number, line in enumerate(plain_lines(text), 1):
         odd = _ODD.search(line)
         if odd and not is_comment(line.strip()):
