@@ -94,9 +94,7 @@ class NetlinkKernel(Kernel):
             with self._connection(what) as connection:
                 for answers in connection.exchange(requests):
                     for index, message in answers:
-                        if message.type not in wire.FINAL:
-                            continue
-                        number = wire.status(message)
+                        number = wire.status(message) if message.type in wire.FINAL else 0
                         self._expect_family(what, number)
                         if number == errno.ESRCH:
                             found.add(keys[index])

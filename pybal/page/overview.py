@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from pybal.instrumentation.alerts import in_order
-from pybal.model import ServiceSnapshot, Severity
+from pybal.model import Alert, ServiceSnapshot, Severity
 from pybal.net.addresses import endpoint
 from pybal.page.bar import bar
 from pybal.page.html import Markup, element
@@ -97,7 +97,7 @@ def _alert(each: SinceAlert) -> Markup:
             "known" if alert.severity is Severity.OK else alert.severity.value,
             "off" if alert.severity is Severity.OK else alert.severity.value,
         ),
-        element("span", ends_of(alert.text, LONGEST_ALERT, "/api/v1/alerts"), class_="text"),
+        element("span", _words(alert), class_="text"),
         element(
             "span",
             *about,
@@ -111,11 +111,15 @@ def _alert(each: SinceAlert) -> Markup:
     )
 
 
+def _words(alert: Alert) -> str:
+    return ends_of(alert.text, LONGEST_ALERT, "/api/v1/alerts")
+
+
 def service_row(seen: SeenService) -> Piece:
     """A service in the list of all."""
     service = seen.service
     what = service.protocol.value, endpoint(service.address, service.port)
-    why = tuple(ends_of(alert.text, LONGEST_ALERT, "/api/v1/alerts") for alert in seen.alerts)
+    why = tuple(map(_words, seen.alerts))
     id_ = piece_id("service", service.name)
     return Piece(id_, _service_row, (service.name, what, seen.standing, seen.counts, why))
 
