@@ -151,6 +151,10 @@ class RunningPybal:
         """All that it has logged so far."""
         return self._log_path.read_text()
 
+    def wait_said(self, text: str) -> None:
+        """Until its log has it, which a thread of its own writes a moment after."""
+        until(lambda: text in self.log)
+
     def _running(self) -> subprocess.Popen[bytes]:
         assert self._process is not None, "it does not run"
         return self._process

@@ -11,9 +11,10 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from difflib import get_close_matches
-from io import TextIOWrapper
+from io import StringIO, TextIOWrapper
 from pathlib import Path
 from typing import NoReturn, TextIO, TypeAlias
 
@@ -204,11 +205,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line; exits with 2 if it is wrong."""
     parser = _parser()
     words = _joined(sys.argv[1:] if arguments is None else arguments)
+    said = StringIO()  # argparse itself says nothing of --help that could not be printed
     try:
-        options, rest = parser.parse_known_args(words)
+        with redirect_stdout(said):
+            options, rest = parser.parse_known_args(words)
     finally:
-        if sys.stdout is not None:
-            sys.stdout.flush()  # What --help prints may not be taken: not when Python ends.
+        print(said.getvalue(), end="", flush=True)  # noqa: T201
     if not any(word.startswith("-") for word in rest):
         rest = _late(options, rest)
     objection = ""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 
 _EXIT_OK = 0
 _EXIT_FAILED = 1
@@ -16,8 +17,7 @@ def say(lines: Iterable[str], program: str = "pybal") -> None:
     does, has read enough."""
     try:
         for line in lines:
-            encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-            print(line.encode(encoding, "backslashreplace").decode(encoding))  # noqa: T201
+            _write(f"{line}\n")
         _flush()
     except OSError as error:
         _not_printed(error, program)
@@ -27,14 +27,26 @@ def say(lines: Iterable[str], program: str = "pybal") -> None:
 def printing(program: str, failed: int = _EXIT_FAILED) -> Iterator[None]:
     """In here somebody else prints, as argparse does for --help. If stdout does not take it, that
     is a line, and the process ends with this status."""
+    # Printed by us, in the end: argparse says nothing of what it could not print, from Python 3.12
+    # on, and whether it sees that depends on stdout's buffer.
+    printed = StringIO()
     try:
-        try:
+        with redirect_stdout(printed):
             yield
-        finally:
+    finally:
+        try:
+            _write(printed.getvalue())
             _flush()
-    except OSError as error:
-        _not_printed(error, program)
-        raise SystemExit(_EXIT_OK if isinstance(error, BrokenPipeError) else failed) from None
+        except OSError as error:
+            _not_printed(error, program)
+            taken = isinstance(error, BrokenPipeError)
+            raise SystemExit(_EXIT_OK if taken else failed) from None
+
+
+def _write(text: str) -> None:
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    shown = text.encode(encoding, "backslashreplace").decode(encoding)
+    print(shown, end="")  # noqa: T201
 
 
 def _flush() -> None:

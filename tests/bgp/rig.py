@@ -163,6 +163,10 @@ class Speaker:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.log[-3000:]}") from None
 
+    def wait_said(self, text: str) -> None:
+        """Until its log has it, which a thread of its own writes a moment after."""
+        eventually(f"{text!r} is logged", lambda: text in self.log)
+
     def messages(self) -> Counter[tuple[str, str]]:
         """How many of each (type, direction) the first peer and we have exchanged."""
         return Counter({(kind, way): count for kind, way, count in self.peer()["messages"]})

@@ -140,7 +140,7 @@ def test_bfd_with_another_key_does_not_come_up_and_says_so(pair: Pair) -> None:
     pair.bird(**bird_bfd('interface "v0"', secret))
     speaker = pair.speaker(peer={"bfd": BFD | {"auth": ["KEYED_SHA1", 7, "another"]}})
     speaker.wait_established()
-    eventually("it is said", lambda: "a packet was refused: another key" in speaker.log)
+    speaker.wait_said("a packet was refused: another key")
     assert speaker.peer()["bfd"] == "DOWN"
 
 

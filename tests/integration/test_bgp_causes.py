@@ -37,7 +37,7 @@ def test_a_router_that_expects_another_as(pair: Pair, kind: type[Router]) -> Non
     speaker = pair.speaker(asn=64700)
     error_with(speaker, "peer refuses our AS 64700")
     told = "WARN: No session with 10.77.0.2: received Open Message/Bad Peer AS"
-    eventually("it is logged", lambda: told in speaker.log)
+    speaker.wait_said(told)
 
 
 LIMITS: list[tuple[type[Router], dict[str, Any]]] = [
@@ -74,7 +74,7 @@ def test_frr_shut_down_with_a_message(pair: Pair) -> None:
     router.configure("router bgp 64600", "neighbor 10.77.0.1 shutdown message ring Ann")
     error_with(speaker, "Cease/", '("ring Ann")')
     told = "WARN: Session with 10.77.0.2 lost: received Cease"
-    eventually("it is logged", lambda: told in speaker.log)
+    speaker.wait_said(told)
 
 
 def test_frr_with_rfc_8538_shut_down_with_a_message(pair: Pair) -> None:
@@ -96,5 +96,5 @@ def test_a_router_with_another_password_is_a_hint_at_md5(pair: Pair) -> None:
 def test_a_router_that_is_not_there_is_heard_of_once(pair: Pair) -> None:
     speaker = pair.speaker(fsm={"retry_s": 0.2})
     error_with(speaker, "refused")
-    eventually("many tries", lambda: "times more in 10 s" in speaker.log)
+    speaker.wait_said("times more in 10 s")
     assert speaker.log.count("WARN") == 1

@@ -81,7 +81,10 @@ def test_kill_9_ends_no_session_of_bfd_nor_of_bgp(
         time.sleep(INTERVAL_MS * MULTIPLIER / 1000 + 1)
     assert watch.lost_s == 0
     # BGP and BFD, in two lives.
-    assert speaker.log.count("goes on from the process before us") == 4
+    eventually(
+        "each life says so",
+        lambda: speaker.log.count("goes on from the process before us") == 4,
+    )
     peer = speaker.peer()
     assert (peer["bfd"], peer["sessions_lost"]) == ("UP", 0)
     assert abs(peer["since"] - since) < 0.1

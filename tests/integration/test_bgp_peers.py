@@ -137,7 +137,7 @@ def test_ipv6_next_hops_that_a_peer_cannot_be_told_are_shown(pair: Pair) -> None
     [[reason, count]] = speaker.peer()["not_told"]
     assert "RFC 8950" in reason
     assert count == 1
-    assert "cannot be told of 1 prefix" in speaker.log
+    speaker.wait_said("cannot be told of 1 prefix")
 
 
 WISHES: list[tuple[type[Router], dict[str, str]]] = [

@@ -40,7 +40,7 @@ def test_curl_reads_every_document_and_has_something_done(tmp_path: Path) -> Non
         answer = curl(socket, "-X", "POST", "http://pybal/api/v1/services/web_80/confirm")
         assert set(json.loads(answer)) == {"error", "remedy"}, "nothing is held"
         assert pybal.ask_control("/api/v1/services/nosuch/confirm", "POST")[0] == 404
-        assert "root asks for /api/v1/services/web_80/confirm: " in pybal.log
+        pybal.wait_said("root asks for /api/v1/services/web_80/confirm: ")
         pybal.stop()
         assert not socket.exists()
 
@@ -71,11 +71,11 @@ def test_the_file_of_a_killed_daemon_is_replaced_that_of_a_live_one_is_not(tmp_p
         socket = first.control_path
         config = CONFIG.replace("[global]", f"[global]\ncontrol-socket = {socket}")
         with daemon(tmp_path / "second", config.replace("web_80", "other_80")) as second:
-            until(lambda: "another process listens there" in second.log)
+            second.wait_said("another process listens there")
             assert first.ask_control("/pools") == (200, "web_80\n")
             second.stop()
         assert first.ask_control("/pools") == (200, "web_80\n")
-        assert "control socket" in first.log
+        first.wait_said("control socket")
 
 
 def test_a_group_that_is_not_there_leaves_the_socket_to_root(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_group_that_is_not_there_leaves_the_socket_to_root(tmp_path: Path) -> 
     with daemon(tmp_path, config) as pybal:
         until(lambda: pybal.ask_control("/pools")[0] == 200)
         assert stat.S_IMODE(pybal.control_path.stat().st_mode) == 0o600
-        until(lambda: "There is no group nosuch-group" in pybal.log)
+        pybal.wait_said("There is no group nosuch-group")
 
 
 @pytest.mark.parametrize("option", ["# control-socket is not set", "control-socket = no"])
@@ -94,5 +94,5 @@ def test_a_dry_run_has_no_control_socket_unless_it_is_asked_for(
     tmp_path: Path, option: str
 ) -> None:
     with daemon(tmp_path, CONFIG.replace("[global]", f"[global]\n{option}")) as pybal:
-        until(lambda: "New enabled server" in pybal.log)
+        pybal.wait_said("New enabled server")
         assert "control socket" not in pybal.log

@@ -76,7 +76,7 @@ monitors = ['IdleConnection']
     with RunningPybal(limited, tmp_path, config, "-n") as pybal:
         until(lambda: "too many open files" in pybal.ask_control("/alerts")[1])
         assert pybal.log.count(f"{SERVERS} connections are to be kept open (IdleConnection)") == 1
-        assert f"this process may have {LIMIT}" in pybal.log
+        pybal.wait_said(f"this process may have {LIMIT}")
         for count in AT_ONCE:
             connections = [socket.socket(socket.AF_UNIX) for _ in range(count)]
             for each in connections:

@@ -162,8 +162,8 @@ def test_the_next_program_goes_on_in_the_same_process(
 
         pybal.config_path.write_text(good.replace("= wrr", "= wrrr"))
         pybal.send_signal(signal.SIGUSR2)
-        until(lambda: "No restart, as the next one could not start" in pybal.log)
-        assert "scheduler = 'wrrr'" in pybal.log
+        pybal.wait_said("No restart, as the next one could not start")
+        pybal.wait_said("scheduler = 'wrrr'")
         assert pybal.ask_control("/api/v1/daemon")[0] == 200
 
         pybal.config_path.write_text(good)
@@ -204,7 +204,7 @@ def test_an_end_that_is_wanted_meanwhile_is_one_in_order(
     tmp_path: Path, router: PeerStub, accepted: tuple[int, list[socket.socket]]
 ) -> None:
     with asked_for_a_restart(tmp_path, router, accepted[0]) as pybal:
-        until(lambda: "Exiting, for a restart..." in pybal.log)
+        pybal.wait_said("Exiting, for a restart...")
         assert pybal.stop() == 0
     until(lambda: router.lost == 1)
     assert len(router.sessions) == 1

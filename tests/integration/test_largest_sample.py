@@ -232,6 +232,7 @@ def in_hex(endpoint: str) -> str:
 
 
 def test_dry_run_shows_each_change_as_an_ipvsadm_command(site: RunningPybal) -> None:
+    until(lambda: site.log.count("ipvsadm -a ") >= 96)
     assert site.log.count("ipvsadm -A ") == 16
     assert site.log.count("ipvsadm -a ") == 96
     assert "ipvsadm -A -t 185.15.59.224:443 -s mh" in site.log

@@ -43,7 +43,7 @@ def test_a_list_that_takes_too_many_is_held_until_it_is_confirmed(tmp_path: Path
         assert pooled(pybal) == set(HOSTS[2:])
         alert = pybal.ask_control("/alerts")[1]
         assert alert.startswith(f"WARNING - Pool web_80 holds {', '.join(HOSTS[2:6])}, which its")
-        assert "CRITICAL: HELD: the pool list takes away" in pybal.log
+        pybal.wait_said("CRITICAL: HELD: the pool list takes away")
         assert (
             'pybal_service_held_servers{service="web_80"} 4.0' in (pybal.ask_control("/metrics")[1])
         )
@@ -51,7 +51,7 @@ def test_a_list_that_takes_too_many_is_held_until_it_is_confirmed(tmp_path: Path
         assert (status, json.loads(body)["confirmed"]) == (200, HOSTS[2:6])
         assert pooled(pybal) == set(HOSTS[6:])
         assert pybal.ask_control("/alerts")[1].startswith("OK - ")
-        assert "root confirmed the pool list of web_80: " in pybal.log
+        pybal.wait_said("root confirmed the pool list of web_80: ")
 
 
 def test_names_that_do_not_resolve_take_nobody_out(tmp_path: Path) -> None:

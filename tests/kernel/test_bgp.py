@@ -154,8 +154,8 @@ def test_without_a_manager_usr2_makes_the_process_the_next_one_and_no_router_not
 
     pybal.config_path.write_text(good.replace("scheduler = rr", "scheduler = rrr"))
     pybal.send_signal(signal.SIGUSR2)
-    until(lambda: "No restart, as the next one could not start" in pybal.log)
-    assert "scheduler = 'rrr'" in pybal.log
+    pybal.wait_said("No restart, as the next one could not start")
+    pybal.wait_said("scheduler = 'rrr'")
     pybal.config_path.write_text(good)
 
     with site.load.running():
@@ -215,7 +215,7 @@ def test_a_service_that_wants_it_is_withdrawn_while_its_servers_are_down(site: S
         site.wait_routed(None, VIP4)
         assert site.router.next_hop(VIP6) == str(host.ipv6)
     assert pybal.get("/pools/web").count("/pooled") == 1
-    assert "1 of 2 enabled servers are up: no longer announced" in pybal.log
+    pybal.wait_said("1 of 2 enabled servers are up: no longer announced")
     first.start()
     until(lambda: "/up/pooled" in pybal.get("/pools/web"))
     assert site.router.next_hop(VIP4) is None

@@ -85,7 +85,7 @@ def test_traffic_follows_the_health_of_the_servers(
         reset_connections(stage.reals[1])
         held = "enabled/down/pooled"
         wait_settled(pybal, pool_status(stage, vip, real1=down, real2=held))
-        assert "Could not depool server" in pybal.log
+        pybal.wait_said("Could not depool server")
         assert pybal.get("/alerts").startswith("CRITICAL - web: Servers ")
         greeters["real1"].start()
         wait_settled(pybal, pool_status(stage, vip, real2=down))

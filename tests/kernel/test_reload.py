@@ -207,7 +207,7 @@ def test_a_hundred_services_change_and_no_request_is_lost(site: Site) -> None:
                 control = f"[global]\ncontrol-socket = {pybal.control_path}\n"
                 pybal.config_path.write_text(after.replace("[global]\n", control, 1))
                 pybal.send_signal(signal.SIGHUP)
-                until(lambda: f"Reloaded {pybal.config_path}: 100 changes" in pybal.log)
+                pybal.wait_said(f"Reloaded {pybal.config_path}: 100 changes")
                 clients.rounds(2)
                 assert untouched(site, pybal) == was
             assert clients.failures == []
@@ -239,8 +239,8 @@ def test_a_dry_run_beside_the_director_changes_nothing_that_others_could_see(
     assert f"control-socket = {pybal.control_path}" in new
     kernel, before = host.run("ipvsadm", "-Sn"), site.router.log
     with RunningPybal(host.wrap, folder, new, "--dryrun") as dry:
-        until(lambda: "ipvsadm -A -t 198.51.100.9:80 -s wrr" in dry.log)
-        until(lambda: "Dry run: would announce 198.51.100.9/32" in dry.log)
+        dry.wait_said("ipvsadm -A -t 198.51.100.9:80 -s wrr")
+        dry.wait_said("Dry run: would announce 198.51.100.9/32")
         time.sleep(3)
         assert pybal.json("/api/v1/daemon")["dry_run"] is False
         assert pybal.ask_control("/api/v1/daemon")[0] == 200

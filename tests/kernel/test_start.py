@@ -76,9 +76,9 @@ def test_a_service_without_its_scheduler_is_named_and_stops_no_other(
     with RunningPybal(lambda *command: [*command], tmp_path, config) as daemon:
         with without_module_loading():
             until(lambda: (found := kernel.read(WEB)) and found.destinations)
-            until(lambda: "Could not add service tcp 192.0.2.2:80 (mh)" in daemon.log)
-            assert "[hashed]: ip_vs_mh is not loaded" in daemon.log
-            assert "modprobe ip_vs_mh" in daemon.log
+            daemon.wait_said("Could not add service tcp 192.0.2.2:80 (mh)")
+            daemon.wait_said("[hashed]: ip_vs_mh is not loaded")
+            daemon.wait_said("modprobe ip_vs_mh")
             alerts = daemon.ask_control("/alerts")[1]
             assert alerts.startswith("CRITICAL - IPVS: the kernel does not hold hashed ")
         until(lambda: (found := kernel.read(HASHED)) and found.destinations)

@@ -80,11 +80,19 @@ PROGRAMS = {
 }
 
 
+# Without a buffer argparse itself meets the error, and says nothing, from Python 3.12 on.
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_no_program_ends_its_help_in_a_traceback(program: str) -> None:
+def test_no_program_ends_its_help_in_a_traceback(program: str, unbuffered: str) -> None:
     code = f"{PROGRAMS[program]}\nraise SystemExit(main(['--help']))"
     with open("/dev/full", "w") as full:
-        command = [sys.executable, "-c", code]
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        )
     assert done.returncode == (3 if "check" in program else 1)
     assert done.stderr == f"{program}: stdout: No space left on device\n"
