@@ -71,7 +71,7 @@ class _Announced:
 
     def link_bandwidth(self) -> float | None:
         """In bytes a second."""
-        wanted = self.settings.bgp_link_bandwidth
+        wanted = self.settings.bgp.link_bandwidth
         if wanted is None:
             return None
         if wanted.bits_per_s is not None:
@@ -79,21 +79,21 @@ class _Announced:
         return self.weight * _BYTES_PER_S_OF_WEIGHT
 
     def advertisement(self) -> Advertisement:
-        settings = self.settings
+        bgp = self.settings.bgp
         return Advertisement(
-            address=settings.address,
-            med=settings.bgp_med,
-            communities=settings.bgp_communities,
-            large_communities=settings.bgp_large_communities,
-            extended_communities=settings.bgp_extended_communities,
+            address=self.settings.address,
+            med=bgp.med,
+            communities=bgp.communities,
+            large_communities=bgp.large_communities,
+            extended_communities=bgp.extended_communities,
             link_bandwidth=self.link_bandwidth(),
-            aggregate=settings.bgp_aggregate,
-            host=not settings.bgp_aggregate_only,
+            aggregate=bgp.aggregate,
+            host=not bgp.aggregate_only,
         )
 
     def is_wanted(self) -> bool:
-        below = self.settings.bgp_withdraw_below
-        if not self.settings.bgp:
+        below = self.settings.bgp.withdraw_below
+        if not self.settings.bgp.announced:
             return False
         if not self.stands or below is None:
             return self.stands
@@ -102,7 +102,7 @@ class _Announced:
     def is_known(self) -> bool:
         """Whether it is certain if the address is to be announced: it is, or no first report of a
         monitor could bring it back."""
-        below = self.settings.bgp_withdraw_below
+        below = self.settings.bgp.withdraw_below
         if not self.stands or below is None or self.announced:
             return self.stands
         return self.health is not None and not is_announced(self.health, below, before=True)
@@ -126,9 +126,9 @@ class Announcer:
         self._by_key = {service_key(one.settings): one for one in self._services.values()}
         self._replaced: dict[str, dict[str, _Announced]] = {}
         """By name, and by wish: services that are announced until those that replace them are."""
-        self._awaited = {s.settings.name for s in self._services.values() if s.settings.bgp}
-        first_results_s = (_first_results_s(one.settings) for one in self._services.values())
-        self._wait_s = max((FIRST_ROUTES_WAIT_S, *first_results_s))
+        settings = [one.settings for one in self._services.values()]
+        self._awaited = {each.name for each in settings if each.bgp.announced}
+        self._wait_s = max((FIRST_ROUTES_WAIT_S, *map(_first_results_s, settings)))
         self._waiting: DelayedCall | None = None
 
     def start(self, failover: Failover) -> None:
@@ -200,7 +200,7 @@ class Announcer:
         one = self._services.get(name)
         if one is None or not (self.speaks and self._replaced):
             return False
-        return one.settings.bgp and not one.is_known()
+        return one.settings.bgp.announced and not one.is_known()
 
     @property
     def speaks(self) -> bool:
@@ -239,7 +239,7 @@ class Announcer:
         if wanted != service.announced:
             service.announced = wanted
             service.end_hold()
-            if not wanted and settings.bgp:
+            if not wanted and settings.bgp.announced:
                 service.damping = service.damping.withdrawn(self._clock.seconds())
             self._say_why(service)
             service.weight = self._weight_of(service)
@@ -253,7 +253,7 @@ class Announcer:
     def _is_held(self, service: _Announced) -> bool:
         """Whether it was withdrawn too often lately to be announced now."""
         wait_s = service.damping.wait_s(self._clock.seconds())
-        if service.settings.bgp_withdraw_below is None or wait_s <= 0:
+        if service.settings.bgp.withdraw_below is None or wait_s <= 0:
             return False
         if service.hold is None:
             self._log.warn(
@@ -287,7 +287,7 @@ class Announcer:
     def _tell_own(self, wish: str, service: _Announced | None) -> None:
         """Its address is ours, whether or not it is announced now."""
         if self._failover is not None:
-            is_ours = service is not None and service.settings.bgp
+            is_ours = service is not None and service.settings.bgp.announced
             self._failover.set_own(wish, service.settings.address if service and is_ours else None)
 
     def _weight_of(self, service: _Announced) -> int:
@@ -297,7 +297,7 @@ class Announcer:
 
     def _tell_weight(self, service: _Announced) -> None:
         """Servers that come and go are not to bother every router each time."""
-        by_weight = service.settings.bgp_link_bandwidth
+        by_weight = service.settings.bgp.link_bandwidth
         if by_weight is None or by_weight.bits_per_s is not None or service.pause is not None:
             return
         weight = self._weight_of(service)
@@ -320,7 +320,7 @@ class Announcer:
                 service=service.settings.name,
             )
             return
-        if service.settings.bgp_withdraw_below is None or health is None:
+        if service.settings.bgp.withdraw_below is None or health is None:
             return
         emit = self._log.info if service.announced else self._log.error
         emit(
@@ -352,6 +352,6 @@ class Announcer:
 
 def _first_results_s(service: ServiceSettings) -> float:
     """Until all monitors may have called a server up, where its announcement waits for that."""
-    if service.bgp_withdraw_below is None:
+    if service.bgp.withdraw_below is None:
         return 0.0
     return max((m.rise * m.interval_s + m.timeout_s for m in service.monitors), default=0.0)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-from typing import NamedTuple
-
 from pybal.config.bgp_checks import check_communities
 from pybal.config.bgp_kinds import (
     COMMUNITIES,
@@ -16,30 +13,15 @@ from pybal.config.bgp_kinds import (
 )
 from pybal.config.kinds import BOOLEAN, MED
 from pybal.config.section import SectionReader
-from pybal.config.settings import IPNetwork, LargeCommunity, LinkBandwidth
+from pybal.config.settings import ServiceBGP
 from pybal.model import IPAddress
-
-
-class ServiceBGP(NamedTuple):
-    """How a service's address is announced. None: as [global] says. Of `link_bandwidth` None is
-    also no: `says_bandwidth` tells."""
-
-    announced: bool
-    med: int | None
-    communities: tuple[int, ...] | None
-    large_communities: tuple[LargeCommunity, ...] | None
-    extended_communities: tuple[bytes, ...] | None
-    link_bandwidth: LinkBandwidth | None
-    says_bandwidth: bool
-    withdraw_below: Fraction | None
-    aggregate: IPNetwork | None
-    aggregate_only: bool
 
 
 def read_service_bgp(
     reader: SectionReader, address: IPAddress | None, *, has_monitors: bool
 ) -> ServiceBGP:
-    """The keys of a service's section that are about BGP; what is wrong is noted in `reader`."""
+    """The keys of a service's section that are about BGP; what is wrong is noted in `reader`. Of a
+    link bandwidth that is None, `reader` tells whether it was said: no."""
     withdraw_below = reader.get("bgp-withdraw-on-down", WITHDRAW_ON_DOWN, None)
     if withdraw_below is not None and not has_monitors and not reader.is_bad("monitors"):
         reader.warn("bgp-withdraw-on-down", "has no effect: without monitors no server is down")
@@ -65,7 +47,6 @@ def read_service_bgp(
         large_communities=reader.get("bgp-large-communities", LARGE_COMMUNITIES, None),
         extended_communities=reader.get("bgp-extended-communities", EXTENDED_COMMUNITIES, None),
         link_bandwidth=reader.get("bgp-link-bandwidth", LINK_BANDWIDTH, None),
-        says_bandwidth=reader.is_set("bgp-link-bandwidth"),
         withdraw_below=withdraw_below,
         aggregate=aggregate,
         aggregate_only=aggregate_only,

@@ -246,9 +246,9 @@ def _complete(service: ServiceDraft, bgp: BGPSettings | None) -> ServiceSettings
     settings = service.settings
     if settings is None:
         raise AssertionError("a service with errors")
-    if bgp is None or service.bgp.says_bandwidth:
+    if bgp is None or service.reader.is_set("bgp-link-bandwidth"):
         return settings
-    return replace(settings, bgp_link_bandwidth=bgp.link_bandwidth)
+    return replace(settings, bgp=replace(settings.bgp, link_bandwidth=bgp.link_bandwidth))
 
 
 def _check_structure(sections: dict[str, Section], log: ProblemLog) -> None:

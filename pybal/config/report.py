@@ -14,6 +14,7 @@ from pybal.config.settings import (
     BGPSettings,
     ListGuardSettings,
     MonitorSettings,
+    ServiceBGP,
     ServiceSettings,
     Settings,
 )
@@ -171,10 +172,10 @@ def _ipvs_items(settings: Settings) -> list[tuple[str, str]]:
 
 
 def _announcement(service: ServiceSettings, bgp: BGPSettings) -> str:
-    if not service.bgp:
+    if not service.bgp.announced:
         return "not announced"
-    med = bgp.med if service.bgp_med is None else service.bgp_med
-    below = service.bgp_withdraw_below
+    med = bgp.med if service.bgp.med is None else service.bgp.med
+    below = service.bgp.withdraw_below
     if below is None:
         return f"announced with MED {med}"
     share = f"{float(below):.0%} of its servers are" if below else "a server is"
@@ -200,14 +201,21 @@ def _service_lines(
         lines.append(_item("flap damping", "off"))
     if service.drain_timeout_s is not None:
         lines.append(_item("depooling", f"drains for up to {service.drain_timeout_s:g} s"))
-    if bgp is not None and service.bgp and service.bgp_communities is not None:
-        lines.append(_item("communities", communities(service.bgp_communities, ())))
-    if bgp is not None and service.bgp and service.bgp_large_communities is not None:
-        large = service.bgp_large_communities
-        lines.append(_item("large communities", communities((), large)))
+    if bgp is not None and service.bgp.announced:
+        lines += _communities(service.bgp)
     if not service.monitors:
         lines.append(_item("monitors", "none: its servers are never checked"))
     return lines + [_monitor_line(monitor, kinds) for monitor in service.monitors]
+
+
+def _communities(bgp: ServiceBGP) -> list[str]:
+    """Those that it has of its own."""
+    lines = []
+    if bgp.communities is not None:
+        lines.append(_item("communities", communities(bgp.communities, ())))
+    if bgp.large_communities is not None:
+        lines.append(_item("large communities", communities((), bgp.large_communities)))
+    return lines
 
 
 def _list_floor(service: ServiceSettings) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pybal.config.bgp_service_section import ServiceBGP, read_service_bgp
+from pybal.config.bgp_service_section import read_service_bgp
 from pybal.config.foreign_words import scheduler_instead_of
 from pybal.config.ipvs_options import read_ipvs_options
 from pybal.config.kinds import (
@@ -19,7 +19,7 @@ from pybal.config.kinds import (
 from pybal.config.list_guard_options import read_list_guard
 from pybal.config.monitor_kinds import MonitorKinds, read_monitors
 from pybal.config.section import SectionReader
-from pybal.config.settings import ListGuardSettings, ServiceSettings
+from pybal.config.settings import ListGuardSettings, ServiceBGP, ServiceSettings
 from pybal.ipvs.model import SCHEDULERS
 from pybal.ipvs.options import ServiceOptions
 from pybal.model import IPAddress, L4Protocol
@@ -102,16 +102,8 @@ def read_service(
             source=source,
             depool_threshold=threshold,
             monitors=monitors,
-            bgp=bgp.announced,
-            bgp_med=bgp.med,
+            bgp=bgp,
             drain_timeout_s=drain_timeout_s,
-            bgp_communities=bgp.communities,
-            bgp_large_communities=bgp.large_communities,
-            bgp_withdraw_below=bgp.withdraw_below,
-            bgp_extended_communities=bgp.extended_communities,
-            bgp_link_bandwidth=bgp.link_bandwidth,
-            bgp_aggregate=bgp.aggregate,
-            bgp_aggregate_only=bgp.aggregate_only,
             list_guard=list_guard,
             flap_damping=flap_damping,
         )

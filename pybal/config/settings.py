@@ -109,13 +109,28 @@ class ListGuardSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceBGP:
+    """How a service's address is announced. None: as [global] says; of `link_bandwidth`, for which
+    that has been looked up: not at all. `withdraw_below`: the address is announced only while a
+    server is up and the share of those that are is not below this; None: in any case."""
+
+    announced: bool = True
+    med: int | None = None
+    communities: tuple[int, ...] | None = None
+    large_communities: tuple[LargeCommunity, ...] | None = None
+    extended_communities: tuple[bytes, ...] | None = None
+    link_bandwidth: LinkBandwidth | None = None
+    withdraw_below: Fraction | None = None
+    aggregate: IPNetwork | None = None
+    aggregate_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceSettings:
     """One section of pybal.conf that is a service. `port` is also the real servers' port.
 
     `drain_timeout_s`: how long a depooled server may keep its connections; None: not at all.
-    `flap_damping`: a server that goes down again and again is pooled later each time. What of BGP
-    is None is the global value. `bgp_withdraw_below`: the address is announced only
-    while a server is up and the share of those that are is not below this; None: in any case.
+    `flap_damping`: a server that goes down again and again is pooled later each time.
     """
 
     name: str
@@ -127,15 +142,7 @@ class ServiceSettings:
     source: SourceSettings
     depool_threshold: Fraction
     monitors: tuple[MonitorSettings, ...]
-    bgp: bool
-    bgp_med: int | None
-    bgp_communities: tuple[int, ...] | None = None
-    bgp_large_communities: tuple[LargeCommunity, ...] | None = None
-    bgp_withdraw_below: Fraction | None = None
-    bgp_extended_communities: tuple[bytes, ...] | None = None
-    bgp_link_bandwidth: LinkBandwidth | None = None
-    bgp_aggregate: IPNetwork | None = None
-    bgp_aggregate_only: bool = False
+    bgp: ServiceBGP = ServiceBGP()
     drain_timeout_s: float | None = None
     ipvs: ServiceOptions = field(default_factory=ServiceOptions)
     list_guard: ListGuardSettings = ListGuardSettings()

@@ -204,7 +204,7 @@ class Daemon:
         self._http.start(self._settings.instrumentation, self._settings.control, renames)
         # What stands in the kernel has been forwarding while no PyBal ran. Routers that still have
         # the routes may keep them until we tell which ones are left.
-        keys = (service_key(service) for service in self._settings.services if service.bgp)
+        keys = (service_key(each) for each in self._settings.services if each.bgp.announced)
         restarting = any(map(self._ipvs.adopted, keys))
         self._bgp.start(self._settings.bgp, restarting=restarting, renames=renames)
         names = [service.name for service in self._settings.services]

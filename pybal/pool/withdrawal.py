@@ -30,9 +30,9 @@ def health(state: PoolState) -> Health:
 
 def is_of_interest(settings: ServiceSettings) -> bool:
     """Whether the announcement of a service depends on its servers' health at all."""
-    bandwidth = settings.bgp_link_bandwidth
+    bandwidth = settings.bgp.link_bandwidth
     by_weight = bandwidth is not None and bandwidth.bits_per_s is None
-    return settings.bgp and (settings.bgp_withdraw_below is not None or by_weight)
+    return settings.bgp.announced and (settings.bgp.withdraw_below is not None or by_weight)
 
 
 def is_announced(health: Health, below: Fraction, *, before: bool) -> bool:

@@ -14,6 +14,7 @@ from pybal.announce.announcer import Announcer
 from pybal.bgp.advertisement import Advertisement
 from pybal.config.settings import (
     FileSource,
+    ServiceBGP,
     ServiceSettings,
 )
 from pybal.model import IPAddress, L4Protocol
@@ -30,13 +31,11 @@ WEB = ServiceSettings(
     source=FileSource(Path("/etc/pybal/web")),
     depool_threshold=Fraction(1, 2),
     monitors=(),
-    bgp=True,
-    bgp_med=None,
 )
 
 DNS = replace(WEB, name="dns_53", address=IPv6Address("2001:db8::53"), port=53)
 
-CAREFUL = replace(WEB, bgp_withdraw_below=Fraction(1, 2))
+CAREFUL = replace(WEB, bgp=ServiceBGP(withdraw_below=Fraction(1, 2)))
 
 
 class FakeFailover:

@@ -15,6 +15,7 @@ from pybal.announce.wishes import replaced, service_of
 from pybal.bgp.advertisement import Advertisement
 from pybal.config.settings import (
     LinkBandwidth,
+    ServiceBGP,
     ServiceSettings,
 )
 from pybal.pool.desired import service_key
@@ -33,7 +34,8 @@ def test_a_service_is_announced_once_it_stands_and_not_before() -> None:
 
 
 def test_a_services_own_med_and_communities_go_with_it() -> None:
-    special = replace(WEB, bgp_med=0, bgp_communities=(), bgp_large_communities=((1, 2, 3),))
+    own = ServiceBGP(med=0, communities=(), large_communities=((1, 2, 3),))
+    special = replace(WEB, bgp=own)
     bench = Bench(special)
     bench.stands(special)
     assert bench.failover.announced[WEB.name] == (
@@ -42,7 +44,7 @@ def test_a_services_own_med_and_communities_go_with_it() -> None:
 
 
 def test_a_service_that_is_not_to_be_announced_never_is() -> None:
-    bench = Bench(replace(WEB, bgp=False), DNS)
+    bench = Bench(replace(WEB, bgp=ServiceBGP(announced=False)), DNS)
     bench.stands(WEB)
     bench.announcer.servers_changed(WEB.name, Health(1, 1, 1))
     assert bench.announced == set()
@@ -58,7 +60,9 @@ def test_the_first_routes_are_complete_when_each_service_stands() -> None:
     assert bench.failover.completed == 1
 
 
-@pytest.mark.parametrize("services", [(), (replace(WEB, bgp=False),)], ids=["none", "bgp = no"])
+@pytest.mark.parametrize(
+    "services", [(), (replace(WEB, bgp=ServiceBGP(announced=False)),)], ids=["none", "bgp = no"]
+)
 def test_without_services_the_first_routes_are_complete_at_the_start(
     services: tuple[ServiceSettings, ...],
 ) -> None:
@@ -103,14 +107,14 @@ def test_other_attributes_are_announced_and_other_settings_change_nothing() -> N
     before = dict(bench.failover.announced)
     bench.announcer.adjust(replace(WEB, depool_threshold=Fraction(1)))
     assert bench.failover.announced == before
-    bench.announcer.adjust(replace(WEB, bgp_med=100))
+    bench.announcer.adjust(replace(WEB, bgp=ServiceBGP(med=100)))
     assert bench.failover.announced == {WEB.name: (Advertisement(WEB.address, med=100),)}
 
 
 def test_bgp_of_a_service_is_switched_off_and_on() -> None:
     bench = Bench(WEB)
     bench.stands(WEB)
-    bench.announcer.adjust(replace(WEB, bgp=False))
+    bench.announcer.adjust(replace(WEB, bgp=ServiceBGP(announced=False)))
     assert bench.announced == set()
     bench.announcer.adjust(WEB)
     assert bench.announced == {WEB.name}
@@ -185,7 +189,7 @@ def test_a_failover_that_comes_later_announces_what_stands_by_then() -> None:
 
 
 def test_the_link_bandwidth_follows_the_weights_of_the_servers_that_are_up() -> None:
-    service = replace(WEB, bgp_link_bandwidth=LinkBandwidth())
+    service = replace(WEB, bgp=ServiceBGP(link_bandwidth=LinkBandwidth()))
     bench = Bench(service)
     bench.announcer.servers_changed(WEB.name, Health(2, 2, 2, weight_up=20))
     bench.stands(service)
@@ -209,8 +213,9 @@ def test_the_link_bandwidth_follows_the_weights_of_the_servers_that_are_up() -> 
 
 def test_an_aggregate_goes_with_the_address_or_instead_of_it() -> None:
     prefix = ip_network("192.0.2.0/24")
-    both = replace(WEB, bgp_aggregate=prefix)
-    only = replace(both, name="web_443", port=443, bgp_aggregate_only=True)
+    both = replace(WEB, bgp=ServiceBGP(aggregate=prefix))
+    alone = ServiceBGP(aggregate=prefix, aggregate_only=True)
+    only = replace(WEB, name="web_443", port=443, bgp=alone)
     bench = Bench(both, only)
     bench.stands(both)
     bench.stands(only)

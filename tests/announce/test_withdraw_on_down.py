@@ -13,6 +13,7 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublish
 from pybal.announce.damping import QUIET_S
 from pybal.config.settings import (
     MonitorSettings,
+    ServiceBGP,
 )
 from pybal.monitors.ping import PingSettings
 from pybal.monitors.runcommand import RunCommandSettings
@@ -50,7 +51,7 @@ class TestWithdrawOnDown:
         bench.stands(CAREFUL)
         bench.health(4, 4)
         bench.health(4, 4, confirmed=0)
-        bench.announcer.adjust(replace(CAREFUL, bgp_med=100))
+        bench.announcer.adjust(replace(CAREFUL, bgp=replace(CAREFUL.bgp, med=100)))
         [[told]] = bench.failover.announced.values()
         assert told.med == 100
         bench.health(4, 0)
@@ -176,7 +177,7 @@ class TestWithdrawOnDown:
         assert bench.announced == set()
 
     def test_one_server_is_enough_where_no_share_is_given(self) -> None:
-        lenient = replace(CAREFUL, bgp_withdraw_below=Fraction(0))
+        lenient = replace(CAREFUL, bgp=ServiceBGP(withdraw_below=Fraction(0)))
         bench = Bench(lenient)
         bench.stands(lenient)
         bench.health(100, 1)

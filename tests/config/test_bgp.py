@@ -279,11 +279,11 @@ def test_link_bandwidth_is_said_for_all_and_otherwise_for_a_service() -> None:
     texts = {"auto": LinkBandwidth(), "10G": LinkBandwidth(1e10), "2.5m": LinkBandwidth(2.5e6)}
     for text, wanted in texts.items():
         found = settings(f"{GLOBAL_BGP}bgp-link-bandwidth = {text}\n{service()}")
-        assert found.services[0].bgp_link_bandwidth == wanted
+        assert found.services[0].bgp.link_bandwidth == wanted
     own = service(bgp_link_bandwidth="no")
     found = settings(f"{GLOBAL_BGP}bgp-link-bandwidth = auto\n{own}")
-    assert found.services[0].bgp_link_bandwidth is None
-    assert announced(bgp_link_bandwidth="100").bgp_link_bandwidth == LinkBandwidth(100)
+    assert found.services[0].bgp.link_bandwidth is None
+    assert announced(bgp_link_bandwidth="100").bgp.link_bandwidth == LinkBandwidth(100)
 
 
 def test_extended_communities_of_all_a_service_and_a_peer() -> None:
@@ -293,13 +293,13 @@ def test_extended_communities_of_all_a_service_and_a_peer() -> None:
     assert found.extended_communities == (bytes.fromhex("0002000100000002"),)
     assert found.peers[0].options.extended_communities == (bytes.fromhex("0002000100000003"),)
     own = announced(bgp_extended_communities="[ 'soo:1:2' ]")
-    assert own.bgp_extended_communities == (bytes.fromhex("0003000100000002"),)
+    assert own.bgp.extended_communities == (bytes.fromhex("0003000100000002"),)
 
 
 def test_an_aggregate_holds_the_address() -> None:
     found = announced(bgp_aggregate="192.0.2.0/24", bgp_aggregate_only="yes")
-    assert found.bgp_aggregate == ip_network("192.0.2.0/24")
-    assert found.bgp_aggregate_only
+    assert found.bgp.aggregate == ip_network("192.0.2.0/24")
+    assert found.bgp.aggregate_only
     for keys, message in (
         ({"bgp_aggregate": "192.0.3.0/24"}, "must hold ip, which is 192.0.2.1"),
         ({"bgp_aggregate": "192.0.2.1/24"}, "192.0.2.1/24 has host bits set"),

@@ -154,9 +154,9 @@ class TestPasswords:
 class TestServices:
     def test_a_service_has_communities_of_its_own_or_none_at_all(self) -> None:
         found = announced(bgp_communities="64600:1", bgp_large_communities="[]")
-        assert found.bgp_communities == (64600 << 16 | 1,)
-        assert found.bgp_large_communities == ()
-        assert announced().bgp_communities is None
+        assert found.bgp.communities == (64600 << 16 | 1,)
+        assert found.bgp.large_communities == ()
+        assert announced().bgp.communities is None
 
     @pytest.mark.parametrize(
         ("text", "below"),
@@ -168,7 +168,7 @@ class TestServices:
     def test_withdrawing_on_down_is_a_switch_or_a_share(
         self, text: str, below: Fraction | None
     ) -> None:
-        assert announced(bgp_withdraw_on_down=text).bgp_withdraw_below == below
+        assert announced(bgp_withdraw_on_down=text).bgp.withdraw_below == below
 
     @pytest.mark.parametrize("text", ["2", "1.0", "0.0", "50%", "-.5", "some"])
     def test_other_shares_are_errors(self, text: str) -> None:

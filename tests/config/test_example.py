@@ -56,7 +56,9 @@ def test_the_defaults_shown_are_the_true_ones(text: str) -> None:
     assert shown.count("\n#bgp") == 0 < text.count("\n#bgp")
     implicit = settings_of(text)
     # A service's MED is the global one until it is set.
-    services = tuple(replace(s, bgp_med=s.bgp_med or None) for s in settings_of(shown).services)
+    services = tuple(
+        replace(s, bgp=replace(s.bgp, med=s.bgp.med or None)) for s in settings_of(shown).services
+    )
     explicit = replace(settings_of(shown), services=services)
     assert explicit.control is not None
     # The control socket's default is the same, but for a dry run.

@@ -47,8 +47,6 @@ def test_a_service_takes_its_defaults() -> None:
         source=FileSource(Path("/etc/pybal/pool")),
         depool_threshold=Fraction(1, 2),
         monitors=(IdleConnectionSettings(),),
-        bgp=True,
-        bgp_med=None,
     )
 
 
@@ -70,7 +68,7 @@ def test_a_service_takes_what_is_set() -> None:
     assert (found.port, found.scheduler) == (65535, "mh")
     assert (found.one_packet, found.ipvs) == (True, ServiceOptions(Forwarding.TUNNEL))
     assert found.depool_threshold == Fraction(66, 100)
-    assert (found.bgp, found.bgp_med) == (False, 100)
+    assert (found.bgp.announced, found.bgp.med) == (False, 100)
 
 
 def test_services_keep_the_order_of_the_file() -> None:

@@ -41,10 +41,10 @@ def test_what_tells_monitors_apart(what: str, names: set[str]) -> None:
 
 def test_a_service_of_which_nothing_else_is_said() -> None:
     found = only_service(service())
-    assert (found.bgp_aggregate_only, found.flap_damping) == (False, True)
+    assert (found.bgp.aggregate_only, found.flap_damping) == (False, True)
     assert found.list_guard == ListGuardSettings(None, 900.0, None)
-    assert (found.drain_timeout_s, found.bgp_withdraw_below) == (None, None)
-    assert found.bgp_communities is None
+    assert (found.drain_timeout_s, found.bgp.withdraw_below) == (None, None)
+    assert found.bgp.communities is None
 
 
 def test_a_peer_of_which_nothing_else_is_said() -> None:

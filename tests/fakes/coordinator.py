@@ -16,6 +16,7 @@ from pybal.config.settings import (
     FileSource,
     ListGuardSettings,
     MonitorSettings,
+    ServiceBGP,
     ServiceSettings,
 )
 from pybal.ipvs.model import Forwarding, ServiceEntry
@@ -170,9 +171,7 @@ class Bench:
             source=FileSource(Path("/etc/pybal/svc")),
             depool_threshold=threshold,
             monitors=monitors,
-            bgp=True,
-            bgp_med=None,
-            bgp_withdraw_below=withdraw_below,
+            bgp=ServiceBGP(withdraw_below=withdraw_below),
             list_guard=list_guard,
         )
         ports = CoordinatorPorts(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
-from pybal.config.settings import LinkBandwidth
+from pybal.config.settings import LinkBandwidth, ServiceBGP
 from pybal.model import ServerSpec
 from pybal.pool.withdrawal import Health, is_announced, is_of_interest
 from tests.fakes.coordinator import FETCH, IDLE, Bench
@@ -66,8 +66,9 @@ def test_the_share_is_exact_and_one_server_at_least() -> None:
 
 def test_a_bandwidth_of_the_weights_is_of_interest_and_a_given_one_is_not() -> None:
     plain = Bench().settings
-    by_weights = replace(plain, bgp_link_bandwidth=LinkBandwidth())
+    by_weights = replace(plain, bgp=ServiceBGP(link_bandwidth=LinkBandwidth()))
     assert is_of_interest(by_weights)
-    assert not is_of_interest(replace(by_weights, bgp=False))
-    assert not is_of_interest(replace(plain, bgp_link_bandwidth=LinkBandwidth(1e9)))
+    assert not is_of_interest(replace(plain, bgp=replace(by_weights.bgp, announced=False)))
+    given = ServiceBGP(link_bandwidth=LinkBandwidth(1e9))
+    assert not is_of_interest(replace(plain, bgp=given))
     assert not is_of_interest(plain)

@@ -12,6 +12,7 @@ import pytest
 from pybal.config.settings import (
     BGPPeerOptions,
     BGPSettings,
+    ServiceBGP,
     ServiceSettings,
     Settings,
 )
@@ -29,7 +30,7 @@ from pybal.reload.keys import (
 
 EXAMPLE = Path(__file__).parents[2] / "etc/pybal.conf"
 IN_GLOBAL = (*GLOBAL_KEYS, *BGP_KEYS, *PEER_KEYS, *SWITCHES)
-NESTED = (IPVSSettings, ServiceOptions, KernelOptions)
+NESTED = (IPVSSettings, ServiceBGP, ServiceOptions, KernelOptions)
 """Settings within settings, whose fields are compared one by one."""
 
 
