@@ -49,6 +49,7 @@ MAX_QUERIES_WAITING = 30
 _SURE_OF_TIME_AFTER_S = 60.0
 _SURE_AGAIN_AFTER_S = 3600.0
 """After the clock was set: a wrong one must not let all go as too old."""
+_CHECKED = "it may be damaged, and is read as a whole"
 
 _QUEUE_FULL, _NOT_WRITABLE, _TOO_EARLY = "queue full", "not writable", "before the file was open"
 _CAUSES = (_QUEUE_FULL, _NOT_WRITABLE, _TOO_EARLY)
@@ -112,6 +113,8 @@ class DiskHistory:
         self._error = ""
         self._busy_since_s: float | None = None
         """While the thread is at the file."""
+        self._checks = False
+        """Whether it reads all of the file, which may take long on the best of disks."""
         self._size_bytes = 0
         self._written_total = 0
         self._sure_of_time_at_s = time.monotonic() + _SURE_OF_TIME_AFTER_S
@@ -203,7 +206,9 @@ class DiskHistory:
     def _why_unwritten(self) -> str:
         since_s = self._busy_since_s
         hangs = since_s is not None and time.monotonic() - since_s >= self._pace.hangs_s
-        return HANGS if hangs else self._error
+        if hangs:
+            return _CHECKED if self._checks else HANGS
+        return self._error
 
     def no_more(self) -> None:
         """What waits is the last to be written: then it ends by itself. Idempotent."""
@@ -304,9 +309,7 @@ class DiskHistory:
                 if not database.is_there():
                     raise DamagedError("somebody has removed the file")
                 if self._doubted:
-                    self._doubted = False
-                    with translating():
-                        database.check()
+                    self._check(database)
                 more = self._prune(database)
                 prunes_at_s = begun_s if more else begun_s + self._pace.prune_every_s
                 known, errors = errors, self._errors_total
@@ -316,6 +319,14 @@ class DiskHistory:
             if not self._closing:
                 busy_s = time.thread_time() - busy_s
                 time.sleep(min(0.5, busy_s * (1 / self._pace.share - 1)))
+
+    def _check(self, database: Database) -> None:
+        self._doubted, self._checks = False, True
+        try:
+            with translating():
+                database.check()
+        finally:
+            self._checks = False
 
     def _append(
         self, database: Database, events: list[LedgerEvent], incidents: list[Incident]

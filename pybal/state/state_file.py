@@ -152,7 +152,8 @@ class WriteBehind(Generic[T]):
 
     def stop(self) -> None:
         """The file may be another's from now on: what fails is not tried again. Idempotent."""
-        self._stopped = True
+        with self._lock:
+            self._stopped = True
         self._retry.cancel()
         self._files.forget(self._file.path)
 
@@ -183,6 +184,9 @@ class WriteBehind(Generic[T]):
                     self._writing = False
                     break
                 (value,), self._next = self._next, ()
+                if not self._stopped:
+                    # The disk has answered: it may be slower than what changes.
+                    self._files.begin(self._file.path)
         try:
             if error is not None:
                 raise error

@@ -9,8 +9,8 @@ from pybal.runtime.clock import Clock
 from pybal.runtime.threads import InThread
 
 HANGS_S = 10.0
-"""A disk that has not answered by then may never do."""
-HANGS = "the disk does not answer"
+"""A disk that has not answered by then may never do, or only be slow."""
+HANGS = f"the disk takes longer than {HANGS_S:g} s"
 
 
 class StateWriting:
@@ -23,7 +23,8 @@ class StateWriting:
         self._begun_at_s: dict[Path, float] = {}
 
     def begin(self, path: Path) -> None:
-        """A thread is about to write it."""
+        """A thread is about to write it, or has written it and writes what is newer by now. For any
+        thread, but for the first time."""
         self._begun_at_s[path] = self.clock.seconds()
 
     def failed(self, path: Path, error: BaseException | None, again: Callable[[], None]) -> None:

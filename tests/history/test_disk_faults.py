@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 
-from pybal.history.database import Database, find_events
+from pybal.history.database import Database, UnreadableError, find_events
 from pybal.history.disk import (
     FILE_NAME,
     MAX_QUERIES,
@@ -30,6 +30,7 @@ from pybal.history.ledger import Ledger, Note
 from pybal.history.query import EventQuery, HistoryBusyError
 from pybal.history.settings import MIB, HistorySettings
 from pybal.runtime.time_slices import TimeSlices
+from pybal.state.state_writing import HANGS
 from tests.fakes.deferreds import at_once, result_of
 from tests.history.disk_bench import NOON, QUICK, Bench, event, opened, until
 from tests.instrumentation.exchange import LogLines
@@ -161,7 +162,7 @@ def test_a_disk_that_hangs_is_said_until_it_answers(tmp_path: Path) -> None:
     disk = disk_of(tmp_path, Hanging, log, replace(QUICK, hangs_s=0))
     opened(disk)
     disk.write([event(1)], [])
-    until(lambda: disk.snapshot().last_error == "the disk does not answer")
+    until(lambda: disk.snapshot().last_error == HANGS)
     disk.write([event(2)], [])
     hanging.set()
     until(lambda: disk.snapshot().written_total == 2)
@@ -172,9 +173,28 @@ def test_a_disk_that_hangs_is_said_until_it_answers(tmp_path: Path) -> None:
     # Any work may have been taken for a disk that hangs before.
     assert log[-2:] == [
         f"warn: The history cannot be written to {tmp_path / FILE_NAME}, events may be lost:"
-        " the disk does not answer",
+        f" {HANGS}",
         "info: The history is written again",
     ]
+
+
+def test_a_file_that_is_looked_through_for_long_is_no_disk_that_hangs(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    class Long(Database):
+        def check(self) -> None:
+            told.append(disk.snapshot().last_error)
+
+    def unreadable(_: Callable[[], Any]) -> Deferred[Any]:
+        return fail(UnreadableError("damaged"))
+
+    arguments = HistorySettings(), lambda: NOON, unreadable, LogLines().logger(), Long
+    disk = DiskHistory(tmp_path, *arguments, replace(QUICK, hangs_s=0))
+    opened(disk)
+    disk.find(EventQuery()).addErrback(lambda _: None)
+    until(lambda: bool(told))
+    disk.close()
+    assert told == ["it may be damaged, and is read as a whole"]
 
 
 def test_a_disk_that_hangs_holds_nobody_up(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from pybal.state.state_file import (
     StateFileError,
     WriteBehind,
 )
-from pybal.state.state_writing import HANGS_S, StateWriting
+from pybal.state.state_writing import HANGS, HANGS_S, StateWriting
 from tests.fakes.log import FakeLog
 from tests.fakes.sources import FakeThread
 
@@ -232,7 +232,7 @@ def test_a_disk_that_hangs_is_told_as_one_that_fails_until_it_answers(tmp_path: 
     writer.changed()
     assert list(files.unwritten) == []
     clock.advance(1)
-    assert list(files.unwritten) == [(str(file.path), "the disk does not answer")]
+    assert list(files.unwritten) == [(str(file.path), HANGS)]
     thread.run_one()
     assert list(files.unwritten) == []
     writer.changed()
@@ -244,6 +244,29 @@ def test_a_disk_that_hangs_is_told_as_one_that_fails_until_it_answers(tmp_path: 
     writer.changed()
     clock.advance(HANGS_S)
     assert list(files.unwritten) == []
+
+
+def test_a_disk_that_is_slower_than_what_changes_is_not_told_as_one_that_hangs(
+    tmp_path: Path,
+) -> None:
+    thread, clock, newest = FakeThread(), Clock(), ["a"]
+    thread.at_once = False
+    files, told = writing(thread, clock), list[object]()
+
+    class Slow(StateFile[list[str]]):
+        def save(self, value: list[str]) -> None:
+            clock.advance(HANGS_S - 1)
+            told.extend(files.unwritten)
+            super().save(value)
+            if len(value) < 4:
+                newest.append("b")
+                writer.changed()
+
+    file = Slow(tmp_path / "x.json", 1, lambda names: {"names": names}, lambda read: read["names"])
+    writer = WriteBehind(file, lambda: list(newest), files, pytest.fail)
+    writer.changed()
+    thread.run_one()
+    assert (file.load(), told) == (["a", "b", "b", "b"], [])
 
 
 def test_what_has_failed_is_told_as_it_failed_not_as_a_disk_that_hangs(tmp_path: Path) -> None:
