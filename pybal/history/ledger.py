@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar, cast
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from pybal.history.event import Inputs, Kind, LedgerEvent
 from pybal.history.incidents import REMEMBERED, Concern, Incident, Incidents, Subject
-from pybal.history.query import EventPage, EventQuery, page
+from pybal.history.query import EventPage, EventQuery, HistoryBusyError, page
 from pybal.history.ring import Ring
 from pybal.history.snapshot import DiskSnapshot, HistorySnapshot
 from pybal.runtime.clock import Clock, DelayedCall, cancel
@@ -29,7 +29,11 @@ TOLD_AFTER_S = 2.0
 INCIDENTS_AT_ONCE = 100
 """A bad minute changes hundreds again and again; what they have become is enough."""
 CLOCK_JUMP_S = 2.0
+ASKED_S = 5.0
+"""A disk that has not said by then what it holds may never do."""
 _SCANNED_AT_ONCE = 500
+
+T = TypeVar("T")
 
 Subscriber = Callable[[LedgerEvent], None]
 
@@ -272,9 +276,21 @@ class Ledger:
         disk = self._disk
         if disk is None or self._ring.holds_all_of(query):
             return page(query, await self._remembered(query))
+        if query.newest:
+            remembered = await self._remembered(query)
+            if len(remembered) > query.limit:
+                return page(query, remembered)  # The disk has but older ones, and may hang.
         # What was noted lately, or could not be written, is in memory alone.
         fresh = await self._remembered(query, disk.complete_up_to)
-        return page(query, await disk.find(query), fresh)
+        kept = await self._soon(disk.find(query))
+        return page(query, kept, fresh)
+
+    def _soon(self, asked: Deferred[T]) -> Deferred[T]:
+        """What the disk answers, or HistoryBusyError. Its thread goes on, and is not told: of those
+        who ask it, it counts the ones that hang."""
+        answer: Deferred[T] = Deferred()
+        asked.chainDeferred(answer)
+        return answer.addTimeout(ASKED_S, cast(Any, self._clock), _not_answered)
 
     async def _remembered(self, query: EventQuery, above: int = 0) -> list[LedgerEvent]:
         """Those in memory that are wanted, `limit` + 1 of them at most."""
@@ -290,13 +306,17 @@ class Ledger:
 
     async def find_incidents(self, query: EventQuery) -> tuple[tuple[Incident, ...], bool]:
         """A page of incidents, and whether there are more. HistoryBusyError."""
-        kept = [] if self._disk is None else await self._disk.find_incidents(query)
+        kept = [] if self._disk is None else await self._soon(self._disk.find_incidents(query))
         found = {each.id: each for each in kept}
         found |= {each.id: each for each in self._incidents.all() if wanted(query, each)}
         ordered = [found[number] for number in sorted(found)]
         more = len(ordered) > query.limit
         cut = ordered[-query.limit :] if query.newest else ordered[: query.limit]
         return tuple(cut), more
+
+
+def _not_answered(_: object, after_s: float) -> NoReturn:
+    raise HistoryBusyError(f"The history's disk has not answered for {after_s:g} s")
 
 
 def wanted(query: EventQuery, incident: Incident) -> bool:

@@ -11,8 +11,8 @@ from twisted.internet.task import Clock
 
 from pybal.history.event import Kind, LedgerEvent
 from pybal.history.incidents import Concern, Incident, Subject
-from pybal.history.ledger import Ledger, Note
-from pybal.history.query import EventPage, EventQuery
+from pybal.history.ledger import ASKED_S, Ledger, Note
+from pybal.history.query import EventPage, EventQuery, HistoryBusyError
 from pybal.history.snapshot import DiskSnapshot, HistorySnapshot
 from pybal.runtime.time_slices import TimeSlices
 from tests.fakes.deferreds import result_of
@@ -239,6 +239,41 @@ class Written:
 
     def write(self, events: Sequence[LedgerEvent], incidents: Sequence[Incident]) -> None:
         self.given.append(tuple(each.id for each in incidents))
+
+
+class Hanging(Written):
+    """A Disk that never answers."""
+
+    def find(self, _: EventQuery) -> Deferred[Any]:
+        return Deferred()
+
+    find_incidents = find
+
+    def snapshot(self) -> DiskSnapshot:
+        return DiskSnapshot("history.sqlite")
+
+
+def test_who_asks_a_disk_that_hangs_is_told_so_soon(bench: Bench) -> None:
+    hanging: Any = Hanging()
+    bench.ledger.keep_on(hanging)
+    bench.note("a")
+    asked: list[Any] = [
+        Deferred.fromCoroutine(bench.ledger.find(EventQuery())),
+        Deferred.fromCoroutine(bench.ledger.find_incidents(EventQuery())),
+    ]
+    bench.clock.advance(ASKED_S)
+    for each in asked:
+        with pytest.raises(HistoryBusyError, match="has not answered for 5 s"):
+            result_of(each)
+
+
+def test_the_newest_events_that_are_in_memory_need_no_disk(bench: Bench) -> None:
+    hanging: Any = Hanging()
+    bench.ledger.keep_on(hanging)
+    for text in "abcd":
+        bench.note(text, host="h" if text in "ad" else "i")
+    assert bench.texts(newest=True, limit=3) == "bcd"
+    assert bench.texts(newest=True, limit=1, hosts=frozenset("h")) == "d"
 
 
 def test_incidents_are_written_some_at_a_time_and_all_in_the_end(bench: Bench) -> None:
