@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,6 @@ EXIT_DIFFERS = 2
 EXIT_NO_DAEMON = 3
 
 MAX_CONFIG_BYTES = 16 * 1024 * 1024
-_COMMENT = re.compile(rb"(?:^|(?<=[\r\n]))[ \t]*[#;][^\r\n]*")
 _LISTED = 20
 _NONE = "''"
 """An empty name, as it is typed."""
@@ -172,23 +170,17 @@ def _warning_lines(warnings: Iterable[str]) -> list[Line]:
     return [Line(f"WARNING: {each}", Style.WORSE) for each in warnings]
 
 
-def _readable(comment: re.Match[bytes]) -> bytes:
-    """Comments may be in any encoding."""
-    return comment[0].decode("utf-8", "replace").encode()
-
-
 def _read(path: Path) -> str:
+    """Bytes that are no UTF-8 stay what they are: the daemon knows where they do harm."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_CONFIG_BYTES + 1)
         if len(data) > MAX_CONFIG_BYTES:
             raise ControlError(f"{path} is longer than {MAX_CONFIG_BYTES} bytes", "Is it the file?")
-        return _COMMENT.sub(_readable, data).decode("utf-8")
+        return data.decode("utf-8", "surrogateescape")
     except OSError as error:
         remedy = "-c FILE names the file, if it is another one"
         raise ControlError(f"{path}: {error.strerror}", remedy) from error
-    except UnicodeDecodeError as error:
-        raise ControlError(f"{path} is not UTF-8: {error}", "Save it as UTF-8") from error
 
 
 def check(asked: Asked) -> Result:

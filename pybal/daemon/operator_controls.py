@@ -147,7 +147,7 @@ class OperatorControls:
             raise ControlError("; ".join(outcome.errors), _REMEDIES[outcome.outcome])
         return {"steps": list(outcome.steps), "warnings": list(outcome.warnings)}
 
-    async def compare(self, content: str, by: str) -> Mapping[str, Any]:  # noqa: ARG002
+    async def compare(self, content: bytes, by: str) -> Mapping[str, Any]:  # noqa: ARG002
         """What a reload of this content would do."""
-        compared = await self._reloader.compare(content.encode())
+        compared = await self._reloader.compare(content)
         return {name: list(found) for name, found in compared._asdict().items()}

@@ -53,6 +53,8 @@ class Field(NamedTuple):
     high: float = 1000
     one_line: bool = False
     """A text of printable characters, and not of blanks alone."""
+    any_bytes: bool = False
+    """What as_bytes() takes."""
 
 
 Fields = Mapping[str, Field]
@@ -125,7 +127,7 @@ def _check(name: str, value: object, field: Field) -> None:
         raise BodyError(
             f"The field {name} must be {_WORDS[field.kind]}", f"{name}: {field.meaning}"
         )
-    if isinstance(value, str) and not _is_whole(value):
+    if isinstance(value, str) and not _is_whole(value, field):
         raise BodyError(f"The field {name} holds half a character: it is not Unicode text")
     if field.choices and value not in field.choices:
         raise BodyError(f"The field {name} must be one of {', '.join(field.choices)}")
@@ -146,10 +148,16 @@ def _check_bounds(what: str, size: float, name: str, field: Field) -> None:
         )
 
 
-def _is_whole(text: str) -> bool:
+def as_bytes(text: str) -> bytes:
+    """The bytes of a file in UTF-8, of which each that is none stands in the text as a character
+    of its own (Python's `surrogateescape`)."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _is_whole(text: str, field: Field) -> bool:
     """Whether UTF-8 can hold it: JSON can escape one half of a pair."""
     try:
-        text.encode()
+        as_bytes(text) if field.any_bytes else text.encode()
     except UnicodeEncodeError:
         return False
     return True

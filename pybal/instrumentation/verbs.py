@@ -18,6 +18,7 @@ from pybal.instrumentation.body import (
     Field,
     Fields,
     JSONKind,
+    as_bytes,
     read_body,
 )
 from pybal.instrumentation.responses import Response, json_document, refusal, refused
@@ -67,7 +68,7 @@ class Controls(Protocol):
         """Know of them no longer."""
         ...
 
-    def compare(self, content: str, by: str) -> Outcome:
+    def compare(self, content: bytes, by: str) -> Outcome:
         """What a reload of this pybal.conf would do, one line a step."""
         ...
 
@@ -224,10 +225,14 @@ VERBS = (
     Verb(
         "/api/v1/config/compare",
         "What a reload of this pybal.conf would do",
-        lambda controls, call: controls.compare(call.body["content"], call.by),
+        lambda controls, call: controls.compare(as_bytes(call.body["content"]), call.by),
         {
             "content": Field(
-                JSONKind.TEXT, "the text of a pybal.conf", required=True, high=MAX_CONFIG_BYTES
+                JSONKind.TEXT,
+                "the text of a pybal.conf; a byte 0xNN that is no UTF-8 is \\udcNN",
+                required=True,
+                high=MAX_CONFIG_BYTES,
+                any_bytes=True,
             )
         },
         MAX_CONFIG_BYTES,

@@ -89,7 +89,7 @@ class FakeControls:
         known = Acknowledgement(alert, service, "", Severity.WARNING, by, "why", NOON, NOON + 60)
         return {"ended": [acknowledgement_document(known)]}
 
-    def compare(self, content: str, by: str) -> Mapping[str, Any]:
+    def compare(self, content: bytes, by: str) -> Mapping[str, Any]:
         self.asked.append(("compare", content))
         return {"steps": self.steps, "errors": self.errors, "warnings": self.warnings}
 

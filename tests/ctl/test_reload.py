@@ -49,14 +49,15 @@ def test_a_reload_and_a_difference_show_the_warnings_too(site: ServedSite, tmp_p
     )  # fmt: skip
 
 
-def test_comments_of_a_file_to_compare_may_be_in_any_encoding(
+def test_a_file_to_compare_comes_to_the_daemon_byte_by_byte(
     site: ServedSite, tmp_path: Path
 ) -> None:
+    """It alone knows where those that are no UTF-8 do harm: not in comments."""
     path = tmp_path / "new.conf"
-    path.write_bytes(b"# K\xf6ln\r[global]\n  ; \xff\n")
+    content = "# Köln\n\U0001f4a1".encode() + bytes(range(256))
+    path.write_bytes(content)
     assert site.ctl("config", "diff", "-c", str(path)) == (0, "Nothing would change\n", "")
-    path.write_bytes(b"# K\xf6ln\n[global]\nlog-level = caf\xe8 # \xe9\n")
-    assert "is not UTF-8" in site.ctl("config", "diff", "-c", str(path))[2]
+    assert site.controls.asked == [("compare", content)]
 
 
 def test_reload_shows_what_is_wrong_then(site: ServedSite) -> None:

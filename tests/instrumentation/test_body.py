@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybal.instrumentation.body import BodyError, Field, JSONKind, read_body, schema
+from pybal.instrumentation.body import BodyError, Field, JSONKind, as_bytes, read_body, schema
 
 FIELDS = {
     "host": Field(JSONKind.TEXT, "the server's name", required=True, low=1, high=10),
@@ -99,6 +99,15 @@ def test_the_schema_says_the_same() -> None:
 
 
 LINE = {"reason": Field(JSONKind.TEXT, "why", one_line=True), "free": Field(JSONKind.TEXT, "x")}
+BYTES = {"content": Field(JSONKind.TEXT, "a file", any_bytes=True)}
+
+
+def test_bytes_that_are_no_text_are_taken_where_they_are_wanted() -> None:
+    found = read_body(rb'{"content": "K\u00f6ln \udce8"}', BYTES)
+    assert as_bytes(found["content"]) == "Köln ".encode() + b"\xe8"
+    for half in (rb"\ud800", rb"\udc41"):
+        with pytest.raises(BodyError, match="half a character"):
+            read_body(b'{"content": "%s"}' % half, BYTES)
 
 
 @pytest.mark.parametrize("text", ["", " ", "two\nlines", "a\tb", "\x1b[31m"])

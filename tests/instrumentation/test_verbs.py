@@ -134,7 +134,7 @@ def test_a_configuration_may_be_longer_than_other_bodies() -> None:
     content = "# a line\n" * 20_000
     body = json.dumps({"content": content}).encode()
     assert rig.post("/api/v1/config/compare", body).status == 200
-    assert rig.controls.asked == [("compare", (content, "anna"), {})]
+    assert rig.controls.asked == [("compare", (content.encode(), "anna"), {})]
     status, error, _ = said(rig.post("/api/v1/config/compare", b" " * (16 * 1024 * 1024 + 1)))
     assert (status, error) == (413, "The body is longer than 16777216 bytes")
 

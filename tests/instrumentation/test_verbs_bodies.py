@@ -111,7 +111,7 @@ def wish(action: Action, scope: Scope, *, force: bool = False) -> Wish:
             {"id": "x", "service": "web"},
             ("unacknowledge", ("x", "web", "alice"), {}),
         ),
-        ("config/compare", {"content": ""}, ("compare", ("", "alice"), {})),
+        ("config/compare", {"content": ""}, ("compare", (b"", "alice"), {})),
         (
             "overrides/begin",
             {**OVERRIDE, "for_s": 7 * 86_400, "reason": "r" * 200},

@@ -290,6 +290,9 @@ def test_what_a_reload_would_do_can_be_asked_and_changes_nothing(bench: Bench) -
     steps, (error, *_), _ = result_of(asked)
     assert steps == ()
     assert "bgp = 'x': must be yes or no" in error
+    asked = Deferred.fromCoroutine(bench.reloader.compare(b"# \xff\n\xfe"))
+    (error,) = result_of(asked).errors
+    assert error == f"{bench.path}:2: not UTF-8 text: byte 0xfe does not fit"
     assert bench.daemon.steps == []
 
 
