@@ -57,6 +57,16 @@ class ListParts(NamedTuple):
     log: Logger
 
 
+class _NotChecked(NamedTuple):
+    """A server whose checks have failed to begin: all, or `by` this monitor."""
+
+    server: Server
+    by: str
+
+    def __str__(self) -> str:
+        return f"{self.server.host} (by {self.by})" if self.by else self.server.host
+
+
 class ListSteps:
     """Of one service. Nobody else changes which of its Coordinator's servers there are."""
 
@@ -82,9 +92,8 @@ class ListSteps:
         """Those that have come with a list and are not in the pool yet: some of `servers`."""
         self._unchecked: deque[Server] = deque()
         """Those that have been admitted, and whose monitors have not been started yet."""
-        self._to_check_later: dict[str, tuple[Server, str]] = {}
-        """Those whose checks have failed to begin, all or that of this name: it is tried again with
-        the next list."""
+        self._to_check_later: dict[str, _NotChecked] = {}
+        """It is tried again with the next list."""
 
     def reconfigure(self, settings: ServiceSettings) -> None:
         """From now on these are the settings."""
@@ -128,11 +137,10 @@ class ListSteps:
 
     def cannot_be_checked(self, server: Server, by: str) -> None:
         """See ServerOwner; `by`: not by this monitor, while others check it."""
-        by = f" (by {by})" if by else ""
-        self._parts.log.failure("{host}{by} cannot be checked", host=server.host, by=by)
-        self._to_check_later[server.host] = server, by
-        hosts = named([f"{host}{by}" for host, (_, by) in self._to_check_later.items()])
-        self._parts.failed(Failure(ListFailedError(f"{hosts} cannot be checked")))
+        later = self._to_check_later[server.host] = _NotChecked(server, by)
+        self._parts.log.failure("{what} cannot be checked", what=str(later))
+        what = named(self._to_check_later.values())
+        self._parts.failed(Failure(ListFailedError(f"{what} cannot be checked")))
 
     def _is_in_doubt(self, host: str) -> bool:
         is_down = self._parts.pool_servers.is_down(host)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
+from itertools import islice
 
 MOST_NAMED = 10
 
 
-def named(names: Sequence[object], most: int = MOST_NAMED, between: str = ", ") -> str:
-    """The first few of them, as text, and how many more there are."""
-    shown = between.join(map(str, names[:most]))
+def named(names: Collection[object], most: int = MOST_NAMED, between: str = ", ") -> str:
+    """The first few of them, as text, and how many more there are. It costs what is named."""
+    shown = between.join(map(str, islice(names, most)))
     more = len(names) - most
     return f"{shown} and {more} more" if more > 0 else shown
 

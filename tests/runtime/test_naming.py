@@ -15,6 +15,19 @@ def test_ten_are_named_and_the_others_counted() -> None:
     assert named(range(4), 3, between="; ") == "0; 1; 2 and 1 more"
 
 
+def test_nobody_is_looked_at_who_is_not_named() -> None:
+    looked_at: list[int] = []
+
+    class Name:
+        def __str__(self) -> str:
+            looked_at.append(1)
+            return "x"
+
+    names = {number: Name() for number in range(100)}
+    assert named(names.values(), 2) == "x, x and 98 more"
+    assert len(looked_at) == 2
+
+
 def test_what_is_one_has_another_word_than_several() -> None:
     assert [counted(n, "server") for n in (0, 1, 2)] == ["0 servers", "1 server", "2 servers"]
     assert [counted(n, "prefix", "prefixes") for n in (1, 9)] == ["1 prefix", "9 prefixes"]
