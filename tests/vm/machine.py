@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.vm import engines, packages
+from tests.vm.cache import cache_folder
 from tests.vm.errors import RigError
+from tests.vm.processors import one_of_its_own
 
 TIMED_OUT = 124
 _CONSOLE_TAIL_BYTES = 4096
@@ -52,7 +54,8 @@ def run(engine: str, job: Job, stdout: int = 1, stderr: int = 2) -> int:
                 engine, engines.Run(control, share, job.memory_mb, *outputs.inherited)
             )
             _write_control(control, share, engine, start.modules, job)
-            timed_out = _run_machine(start, control, outputs, job.timeout_s)
+            with _processors(start) as processors:
+                timed_out = _run_machine(start, control, outputs, job.timeout_s, processors)
         status = control / "status"
         if status.exists():
             return int(status.read_text())
@@ -90,7 +93,20 @@ def _write_control(control: Path, share: Path, engine: str, modules: Path, job: 
     (control / "command.sh").write_text("\n".join(lines) + "\n")
 
 
-def _run_machine(start: engines.Start, control: Path, outputs: _Outputs, timeout_s: float) -> bool:
+def _processors(start: engines.Start) -> contextlib.AbstractContextManager[set[int]]:
+    """Those of the host that the machine may use."""
+    if start.takes_turns:
+        return one_of_its_own(cache_folder())
+    return contextlib.nullcontext(os.sched_getaffinity(0))
+
+
+def _run_machine(
+    start: engines.Start,
+    control: Path,
+    outputs: _Outputs,
+    timeout_s: float,
+    processors: set[int],
+) -> bool:
     """Run the machine to its end, or kill it; True if its time was up."""
     engine = subprocess.Popen(
         start.command,
@@ -101,6 +117,7 @@ def _run_machine(start: engines.Start, control: Path, outputs: _Outputs, timeout
         pass_fds=outputs.inherited,
         start_new_session=True,
     )
+    os.sched_setaffinity(engine.pid, processors)
     # Through hostfs each of our files that the guest knows is one open file of the engine.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.prlimit(engine.pid, resource.RLIMIT_NOFILE, (most, most))

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.vm import packages
-from tests.vm.cache import cached
+from tests.vm.cache import cache_folder, cached
+from tests.vm.processors import one_of_its_own
 
 pytestmark = pytest.mark.integration
 
@@ -129,6 +130,48 @@ def test_machine_ends_with_the_one_who_started_it(number: signal.Signals, tmp_pa
             time.sleep(0.05)
     assert processes_with(mark) == set()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_machines_side_by_side_are_held_to_different_processors_while_there_are_some(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "vm").mkdir()
+    for part in cache_folder().iterdir():
+        if not part.name.startswith("processor-"):  # which other machines may have
+            (tmp_path / "vm" / part.name).symlink_to(part)
+    monkeypatch.setenv("PYBAL_DEV_CACHE", str(tmp_path))
+    allowed = sorted(os.sched_getaffinity(0))[:2]
+    command = ["taskset", "-c", ",".join(map(str, allowed))]
+    command += [VM, "--engine", "uml", "--timeout", "60", "--", "sh", "-c", "echo up; sleep 600"]
+    held = []
+    with contextlib.ExitStack() as machines:
+        for n in range(len(allowed) + 1):
+            (tmp_path / str(n)).mkdir()
+            environment = dict(os.environ, TMPDIR=str(tmp_path / str(n)))
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
+            machines.enter_context(process)
+            machines.callback(process.terminate)
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"up\n"
+            processes = processes_with(f"rig_control={tmp_path / str(n)}/")
+            assert processes
+            held.append({frozenset(os.sched_getaffinity(int(each))) for each in processes})
+    assert held[:-1] == [{frozenset({each})} for each in reversed(allowed)]
+    assert held[-1] == {frozenset(allowed)}
+
+
+def test_a_processor_is_free_again_when_its_machine_has_ended(tmp_path: Path) -> None:
+    allowed = os.sched_getaffinity(0)
+    with one_of_its_own(tmp_path) as first:
+        assert len(first) == 1
+        with contextlib.ExitStack() as others:
+            for _ in range(len(allowed) - 1):
+                others.enter_context(one_of_its_own(tmp_path))
+            assert others.enter_context(one_of_its_own(tmp_path)) == allowed
+        with pytest.raises(BlockingIOError), one_of_its_own(tmp_path):
+            raise BlockingIOError
+    with one_of_its_own(tmp_path) as again:
+        assert again == first
 
 
 def test_missing_packages_are_named_once_each() -> None:
