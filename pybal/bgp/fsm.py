@@ -73,12 +73,14 @@ class Event:
 
     `session` comes with the two OPEN events. `notification` comes with the error events
     (what the peer's fault asks us to send), with those of a NOTIFICATION (the one received), and
-    may come with a stop (what to say).
+    may come with a stop (what to say). `why`, in words, goes with a NOTIFICATION that is sent on
+    account of this; the FSM does not look at it.
     """
 
     kind: EventKind
     session: Session | None = None
     notification: Notification | None = None
+    why: str = ""
 
 
 class Do(Enum):

@@ -1,8 +1,7 @@
-"""One FSM with its TCP connection, wanted or present, and its timer: it carries out actions."""
+"""One TCP connection, wanted or present, and its FSM: messages become events, actions are done."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from enum import Enum
 from typing import Any, Protocol
@@ -13,7 +12,6 @@ from pybal.bgp.causes import Weight
 from pybal.bgp.codec import Received
 from pybal.bgp.connection import BGPConnection
 from pybal.bgp.constants import ErrorCode, Family, OpenSubcode, RefreshSubtype
-from pybal.bgp.deadline import DeadlineTimer
 from pybal.bgp.diagnosis import faults_in_words
 from pybal.bgp.errors import NotificationError
 from pybal.bgp.fsm import FSM, Action, Do, Event, EventKind, State
@@ -22,8 +20,8 @@ from pybal.bgp.messages import Keepalive, Message, Notification, Open, RouteRefr
 from pybal.bgp.negotiation import Session
 from pybal.bgp.notification import is_collision, shutdown_text, unwrapped
 from pybal.bgp.ports import BGPPorts
+from pybal.bgp.running_fsm import RunningFSM
 from pybal.bgp.settings import Options
-from pybal.bgp.transitions import step
 from pybal.bgp.update import DecodedUpdate
 from pybal.runtime.clock import cancel
 
@@ -37,6 +35,9 @@ _EVENT_OF_ERROR = {
     ErrorCode.UPDATE_MESSAGE: EventKind.UPDATE_MSG_ERR,
     ErrorCode.ROUTE_REFRESH_MESSAGE: EventKind.ROUTE_REFRESH_MSG_ERR,
 }
+
+_SAID_BY_THE_PEER = (EventKind.NOTIF_MSG, EventKind.NOTIF_MSG_VER_ERR)
+"""Where the RFC has a NOTIFICATION answered, the answer must not hide it."""
 
 
 class Side(Enum):
@@ -100,7 +101,7 @@ class LinkOwner(Protocol):
 
 
 class Link:
-    """Feeds events to the FSM and does what it says. One per connection.
+    """Feeds events to the FSM (running_fsm.py) and does what it says. One per connection.
 
     `rib` exists while the session is established.
     """
@@ -109,24 +110,23 @@ class Link:
         self, owner: LinkOwner, side: Side, options: Options, ports: BGPPorts, log: Any
     ) -> None:
         self.side = side
-        self.fsm = FSM()
         self.rib: AdjRIBOut | None = None
         self.connection: BGPConnection | None = None
         self._owner = owner
         self._options = options
         self._clock = ports.clock
-        self._random = ports.random
         self._records = ports.records
         self._log = log
-        self._events: deque[Event] = deque()
-        self._feeding = False
-        self._timer = DeadlineTimer(ports.clock, self._timer_fired)
+        self._running = RunningFSM(self, options, ports)
         self._give_up: Callable[[], None] | None = None
         self._local_open: Open | None = None
-        self._why = ""  # why the next NOTIFICATION is sent, in words
-        self._answers = False  # whether that NOTIFICATION only answers the peer's
         self._asked_at: float | None = None
         self._waiting: tuple[Open, Any] | None = None  # the peer's OPEN, and until when it waits
+
+    @property
+    def fsm(self) -> FSM:
+        """As it stands."""
+        return self._running.fsm
 
     @property
     def state(self) -> State:
@@ -140,37 +140,15 @@ class Link:
 
     def feed(self, event: Event | EventKind) -> None:
         """Take an event; events that its actions cause are taken after it, in order."""
-        self._events.append(event if isinstance(event, Event) else Event(event))
-        if self._feeding:
-            return
-        self._feeding = True
-        try:
-            while self._events:
-                self._step(self._events.popleft())
-        finally:
-            self._feeding = False
-            self._set_timer()
-
-    def _step(self, event: Event) -> None:
-        before = self.fsm.state
-        now = self._clock.seconds()
-        jitter = self._random.uniform(0.75, 1.0)
-        self.fsm, actions = step(self.fsm, event, now, jitter, self._options)
-        for action in actions:
-            self._do(action)
-        if self.fsm.state is not before:
-            self._owner.state_changed(self, before)
+        self._running.feed(event if isinstance(event, Event) else Event(event))
 
     def end(self, kind: EventKind, notification: Notification, why: str) -> None:
         """Stop for a reason of our own."""
-        self._why = f": {why}"
-        self.feed(Event(kind, notification=notification))
-        self._why = ""
+        self.feed(Event(kind, notification=notification, why=why))
 
     def resume_from(self, fsm: FSM) -> None:
         """Take over what is known of the peer's failures, or another link's back-off."""
-        self.fsm = fsm
-        self._set_timer()
+        self._running.go_on_from(fsm)
 
     def attach(self, connection: BGPConnection) -> None:
         """An accepted connection, not yet made."""
@@ -178,17 +156,16 @@ class Link:
 
     def take_over(self, fsm: FSM, connection: BGPConnection) -> None:
         """Go on with the established session of another process; its routes come next."""
-        self.fsm = fsm
         self.connection = connection
-        self._set_timer()
+        self._running.go_on_from(fsm)
 
     def hand_over(self) -> None:
         """Leave the session as it is to the next process."""
         connection, self.connection = self.connection, None
         if connection is not None:
             connection.hand_over()
-        self.fsm, self.rib = FSM(), None
-        self._set_timer()
+        self.rib = None
+        self._running.go_on_from(FSM())
 
     def flush(self) -> None:
         """Send what the Adj-RIB-Out has to say, as far as the transport has room."""
@@ -226,37 +203,33 @@ class Link:
         connection = self.connection
         return self.rib is None or connection is None or (self.rib.in_sync and connection.drained)
 
-    # Timer
+    # FSMOwner
 
-    def _set_timer(self) -> None:
-        self._timer.set(self.fsm.next_deadline())
+    def state_changed(self, before: State) -> None:
+        """See FSMOwner."""
+        self._owner.state_changed(self, before)
 
-    def _timer_fired(self) -> None:
-        kind = self.fsm.due(self._clock.seconds())
-        if kind is not None:
-            self._why = self._reason_of(kind)
-            if kind is EventKind.CONNECT_RETRY_TIMER_EXPIRES and self.state is State.CONNECT:
-                silence = self._owner.silence()
-                self._owner.note_failure(self, f"connect: {silence}", Weight.UNREACHED)
-            self.feed(kind)
-            self._why = ""
-        self._set_timer()
+    def timer_expired(self, kind: EventKind) -> None:
+        """See FSMOwner."""
+        if kind is EventKind.CONNECT_RETRY_TIMER_EXPIRES and self.state is State.CONNECT:
+            silence = self._owner.silence()
+            self._owner.note_failure(self, f"connect: {silence}", Weight.UNREACHED)
+        self.feed(Event(kind, why=self._reason_of(kind)))
 
     def _reason_of(self, kind: EventKind) -> str:
         if kind is EventKind.SEND_HOLD_TIMER_EXPIRES:
-            return ": the peer does not read"
+            return "the peer does not read"
         if kind is not EventKind.HOLD_TIMER_EXPIRES:
             return ""
         if self.session is None:
-            return f": no OPEN within {self._options.open_hold_s:.0f} s"
-        return f": nothing heard for {self.session.hold_time_s or self._options.open_hold_s:.0f} s"
+            return f"no OPEN within {self._options.open_hold_s:.0f} s"
+        return f"nothing heard for {self.session.hold_time_s or self._options.open_hold_s:.0f} s"
 
-    # Actions
-
-    def _do(self, action: Action) -> None:
+    def do(self, action: Action, event: Event) -> None:
+        """See FSMOwner."""
         match action:
             case Notification():
-                self._note_sent(action)
+                self._note_sent(action, event)
                 self._send(action)
             case Do.CONNECT:
                 self._connect()
@@ -273,11 +246,12 @@ class Link:
             case Do.SESSION_DOWN:
                 self.rib = None
 
-    def _note_sent(self, notification: Notification) -> None:
-        if self._answers or is_collision(notification):
+    def _note_sent(self, notification: Notification, event: Event) -> None:
+        if event.kind in _SAID_BY_THE_PEER or is_collision(notification):
             return  # what the peer said is the cause; another connection stays
         reason = shutdown_text(unwrapped(notification))
-        text = f'{notification} ("{reason}")' if reason else f"{notification}{self._why}"
+        why = f": {event.why}" if event.why else ""
+        text = f'{notification} ("{reason}")' if reason else f"{notification}{why}"
         self._owner.note_failure(self, f"sent {text}", _weight(notification))
 
     def _connect(self) -> None:
@@ -345,9 +319,8 @@ class Link:
     def peer_failed(self, error: NotificationError) -> None:
         """See ConnectionOwner."""
         notification = Notification(error.code, error.subcode, error.data)
-        self._why = f": {error.detail}" if error.detail else ""
-        self.feed(Event(_EVENT_OF_ERROR[ErrorCode(error.code)], notification=notification))
-        self._why = ""
+        kind = _EVENT_OF_ERROR[ErrorCode(error.code)]
+        self.feed(Event(kind, notification=notification, why=error.detail))
 
     def message_received(self, message: Received) -> None:
         """See ConnectionOwner."""
@@ -430,10 +403,7 @@ class Link:
     def _notification_received(self, message: Notification) -> None:
         words = self._owner.in_words(message)
         self._owner.note_failure(self, f"received {words}", _weight(message))
-        # Where the RFC has it answered, the answer must not hide it.
-        self._answers = True
         self.feed(Event(self._event_of(message), notification=message))
-        self._answers = False
 
     def _event_of(self, message: Notification) -> EventKind:
         if message.code == ErrorCode.OPEN_MESSAGE:
