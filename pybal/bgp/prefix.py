@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv6Address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import NamedTuple
 
 from pybal.bgp.advertisement import Advertisement
@@ -26,9 +26,8 @@ class Prefix(NamedTuple):
         return cls(len(packed) * 8, packed)
 
     @classmethod
-    def parse(cls, text: str) -> Prefix:
-        """From `10.0.0.0/8` or `2001:db8::/32`; raises ValueError."""
-        network = ip_network(text)
+    def of(cls, network: IPv4Network | IPv6Network) -> Prefix:
+        """The same network, in this form."""
         return cls(network.prefixlen, network.network_address.packed)
 
     @property
@@ -47,5 +46,4 @@ def prefixes_of(wish: Advertisement) -> Iterator[Prefix]:
     if wish.host:
         yield Prefix.host(wish.address)
     if wish.aggregate is not None:
-        network = wish.aggregate
-        yield Prefix(network.prefixlen, network.network_address.packed)
+        yield Prefix.of(wish.aggregate)

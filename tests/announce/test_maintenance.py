@@ -17,7 +17,6 @@ from pybal.announce.maintenance_file import maintenance_file
 from pybal.bgp.advertisement import Advertisement
 from pybal.bgp.as_path import sequence
 from pybal.bgp.messages import Keepalive, PathAttributes
-from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Route
 from pybal.bgp.settings import MaintenanceSettings
 from pybal.bgp.snapshot import MaintenanceSnapshot
@@ -26,6 +25,7 @@ from pybal.state.keeper import Keeper
 from pybal.state.state_writing import StateWriting
 from tests.bgp.memory import RouterEnd
 from tests.bgp.peeringcase import VIP, VIP6, PeeringCase
+from tests.bgp.prefixes import prefix_of
 
 HOW = MaintenanceSettings(med=500, prepend=2, withdraw_after_s=30)
 GRACEFUL_SHUTDOWN = 0xFFFF0000
@@ -66,7 +66,7 @@ def test_it_may_never_come_to_a_withdrawal() -> None:
 
 def test_a_last_choice_is_marked_least_preferred_and_longer() -> None:
     """RFC 8326, which recommends LOCAL_PREF 0."""
-    prefix, other = Prefix.parse("192.0.2.1/32"), Prefix.parse("192.0.2.2/32")
+    prefix, other = prefix_of("192.0.2.1/32"), prefix_of("192.0.2.2/32")
     own = sequence((64600,))
     said = PathAttributes(as_path=own, med=7, local_pref=100, communities=(1,))
     route = Route(said, ip_address("192.0.2.10"))

@@ -9,6 +9,7 @@ from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST
 from pybal.bgp.messages import Update
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.settings import ExportPolicy
+from tests.bgp.prefixes import prefix_of
 from tests.bgp.test_rib import V4, V6, hosts4, pull_all, route, session
 
 
@@ -83,7 +84,7 @@ def test_a_refresh_of_a_family_that_the_session_does_not_have_is_no_work() -> No
 
 def test_a_route_shared_by_both_families_is_judged_for_each() -> None:
     rib = AdjRIBOut(session())
-    four, six = Prefix.host(IPv4Address("192.0.2.1")), Prefix.parse("2001:db8::1/128")
+    four, six = Prefix.host(IPv4Address("192.0.2.1")), prefix_of("2001:db8::1/128")
     both = route()
     rib.want({four: both, six: both})
     assert set(rib.obstacles) == {six}

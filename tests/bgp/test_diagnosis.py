@@ -10,13 +10,13 @@ import pytest
 from pybal.bgp.attributes import Fault, Severity
 from pybal.bgp.diagnosis import explain_received, explain_silence, faults_in_words
 from pybal.bgp.messages import Notification, Open
-from pybal.bgp.prefix import Prefix
 from pybal.bgp.settings import PeerSettings
+from tests.bgp.prefixes import prefix_of
 
 PEER = PeerSettings(IPv4Address("10.0.0.2"))
 
 OURS = Open(64700, 90, IPv4Address("10.0.0.1"), None)
-TOLD = [Prefix.parse(text) for text in ("192.0.2.1/32", "192.0.2.2/32", "2001:db8::1/128")]
+TOLD = [prefix_of(text) for text in ("192.0.2.1/32", "192.0.2.2/32", "2001:db8::1/128")]
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ from tests.bgp.peeringcase import (
     notifications,
     updates,
 )
+from tests.bgp.prefixes import prefix_of
 
 HOST = Prefix.host(VIP)
 OTHER = IPv4Address("10.0.0.2")  # another director
@@ -87,11 +88,11 @@ class TestOwnAddresses:
         ],
     )
     def test_what_concerns_them(self, prefix: str, concerns: bool) -> None:
-        assert self.own.concern(Prefix.parse(prefix)) is concerns
+        assert self.own.concern(prefix_of(prefix)) is concerns
 
 
 def test_a_prefix_covers_addresses_of_its_own_family_alone() -> None:
-    prefix = Prefix.parse("192.0.2.0/24")
+    prefix = prefix_of("192.0.2.0/24")
     assert prefix_covers(prefix, ip_address("192.0.2.9").packed)
     assert not prefix_covers(prefix, ip_address("c000:200::").packed)
 
@@ -120,7 +121,7 @@ class TestAdjRIBIn:
         for block in range(256):
             prefixes = tuple(Prefix(24, bytes((20, block, third, 0))) for third in range(100))
             table.take(replace(said(), prefixes=prefixes))
-        table.take(said(Prefix.parse("192.0.2.1/32")))
+        table.take(said(prefix_of("192.0.2.1/32")))
         assert list(table.routes) == [HOST]
         assert (table.not_kept, table.covering) == (0, set())
 
@@ -178,7 +179,7 @@ class TestAdjRIBIn:
 
     def test_one_message_may_say_something_of_both_families(self) -> None:
         table = rib("192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2")
-        gone, gone6 = Prefix.parse("192.0.2.2/32"), Prefix.parse("2001:db8::2/128")
+        gone, gone6 = prefix_of("192.0.2.2/32"), prefix_of("2001:db8::2/128")
         host6 = Prefix.host(VIP6)
         for prefix in (gone, gone6):
             table.take(said(prefix))
@@ -196,7 +197,7 @@ class TestAdjRIBIn:
 
     def test_what_is_not_said_again_between_the_markers_is_no_more(self) -> None:
         table = rib("192.0.2.1", "192.0.2.2")
-        second = Prefix.parse("192.0.2.2/32")
+        second = prefix_of("192.0.2.2/32")
         table.take(said())
         table.take(said(second))
         table.marker(IPV4_UNICAST, RefreshSubtype.BEGIN)
@@ -310,7 +311,7 @@ class TestImport(ImportCase):
         assert told.attributes.large_communities == (mark(64512, IPv4Address("10.0.0.1")),)
 
     def test_a_prefix_around_the_address_is_shown_and_is_not_preferred(self) -> None:
-        self.say(said(Prefix.parse("192.0.2.0/24"), 64600, 64513))
+        self.say(said(prefix_of("192.0.2.0/24"), 64600, 64513))
         assert self.own().preferred == "us"
         assert self.own().others[0].prefix == "192.0.2.0/24"
 
@@ -326,7 +327,7 @@ class TestImport(ImportCase):
         self.turn()
         asked = [m for m in self.end.heard[before:] if isinstance(m, RouteRefresh)]
         assert asked == [RouteRefresh(IPV4_UNICAST)]
-        self.say(said(Prefix.parse("192.0.2.53/32")))
+        self.say(said(prefix_of("192.0.2.53/32")))
         assert [own.preferred for own in self.bgp.snapshot().own] == ["us", "others"]
 
     def test_switched_on_by_a_reload_over_the_same_session(self) -> None:

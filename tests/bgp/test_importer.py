@@ -15,13 +15,14 @@ from pybal.bgp.preference import Preferred
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Route
 from tests.bgp.peeringcase import OPEN, THEM, VIP
+from tests.bgp.prefixes import prefix_of
 from tests.bgp.test_import import HOST, said
 from tests.bgp.test_rib import V4
 
 SESSION = negotiate(replace(OPEN, asn=64512), OPEN)
 OURS = frozenset({ip_address("10.0.0.1")})
 OWN = OwnAddresses([VIP])
-WIDE, WIDER = Prefix.parse("192.0.2.0/24"), Prefix.parse("192.0.0.0/16")
+WIDE, WIDER = prefix_of("192.0.2.0/24"), prefix_of("192.0.0.0/16")
 
 
 def importer(*, wanted: bool = True) -> Importer:

@@ -14,16 +14,16 @@ from pybal.bgp.heard import HeardRoute
 from pybal.bgp.messages import ASPath, PathAttributes, Segment
 from pybal.bgp.negotiation import Session, negotiate
 from pybal.bgp.preference import Preferred, may_be_ours, preferred
-from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Route
 from pybal.bgp.settings import Confederation
 from tests.bgp.peeringcase import OPEN, THEM
+from tests.bgp.prefixes import prefix_of
 
 WE, PEER, ELSE = 64512, OPEN.asn, 64513
 EXTERNAL = negotiate(replace(OPEN, asn=WE), OPEN)
 INTERNAL = negotiate(OPEN, OPEN)
 MEMBER = negotiate(replace(OPEN, asn=WE), OPEN, Confederation(65000, frozenset({PEER})))
-HOST, WIDE = Prefix.parse("192.0.2.1/32"), Prefix.parse("192.0.2.0/24")
+HOST, WIDE = prefix_of("192.0.2.1/32"), prefix_of("192.0.2.0/24")
 HOP = ip_address(THEM)
 LEAVING = (GRACEFUL_SHUTDOWN_COMMUNITY,)
 US, OTHERS, ALIKE = Preferred.US, Preferred.OTHERS, Preferred.ALIKE

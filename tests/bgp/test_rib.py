@@ -26,6 +26,7 @@ from pybal.bgp.negotiation import Session, negotiate
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Route, Routes, diff, pack
 from pybal.bgp.settings import ExportPolicy
+from tests.bgp.prefixes import prefix_of
 from tests.bgp.strategies import prefixes
 
 CAPABILITIES = Capabilities(
@@ -155,8 +156,8 @@ def test_what_a_peer_cannot_be_told_is_named_and_the_rest_is_said() -> None:
     rib = AdjRIBOut(session(families=(IPV4_UNICAST,)))
     [first, second], [six] = hosts4(2), hosts6(1)
     huge = PathAttributes(communities=tuple(range(1020)))
-    rib.want({first: V6, second: V4, six: V6, Prefix.parse("10.0.0.0/8"): Route(huge, V4.next_hop)})
-    assert set(rib.obstacles) == {first, six, Prefix.parse("10.0.0.0/8")}
+    rib.want({first: V6, second: V4, six: V6, prefix_of("10.0.0.0/8"): Route(huge, V4.next_hop)})
+    assert set(rib.obstacles) == {first, six, prefix_of("10.0.0.0/8")}
     update, marker = pull_all(rib)
     assert isinstance(update, Update)
     assert update.prefixes == (second,)

@@ -25,10 +25,10 @@ from pybal.bgp.messages import (
     Segment,
     Update,
 )
-from pybal.bgp.prefix import Prefix
 from pybal.bgp.settings import PeerSettings
 from pybal.bgp.update import DecodedUpdate
 from tests.bgp.peeringcase import PeeringCase
+from tests.bgp.prefixes import prefix_of
 
 DATA = Path(__file__).parents[1] / "data/bgp-strangers"
 MESSAGES: dict[str, dict[str, Any]] = json.loads((DATA / "messages.json").read_text("utf-8"))
@@ -161,10 +161,10 @@ def _update(body: dict[str, Any]) -> Update:
         return Update(
             attributes=attributes,
             next_hop=IPv4Address(body["reach"]["nexthop"]),
-            prefixes=tuple(map(Prefix.parse, body["reach"]["prefixes"])),
+            prefixes=tuple(map(prefix_of, body["reach"]["prefixes"])),
         )
     reach = body["mp_reach"]["Ipv6Unicast"]
-    prefixes = tuple(map(Prefix.parse, reach["prefixes"]))
+    prefixes = tuple(map(prefix_of, reach["prefixes"]))
     hop = ip_address(reach["nexthop"])
     return Update(attributes=attributes, mp_reach=MPReach(Family(AFI_IPV6, 1), (hop,), prefixes))
 

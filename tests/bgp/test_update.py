@@ -19,9 +19,9 @@ from pybal.bgp.messages import (
     Segment,
     Update,
 )
-from pybal.bgp.prefix import Prefix
 from pybal.bgp.update import DecodedUpdate, decode_update
 from pybal.bgp.update_encoding import encode_update
+from tests.bgp.prefixes import prefix_of
 
 EXTERNAL, INTERNAL = Scope(), Scope(internal=True)
 MEMBER = Scope(same_confederation=True)
@@ -32,8 +32,8 @@ AS_PATH_2 = "4002040201fbff"
 NEXT_HOP = "4003040a000001"
 GOOD = ORIGIN + AS_PATH + NEXT_HOP
 NLRI = "20c0000201"
-PREFIX = Prefix.parse("192.0.2.1/32")
-PREFIX6 = Prefix.parse("2001:db8::1/128")
+PREFIX = prefix_of("192.0.2.1/32")
+PREFIX6 = prefix_of("2001:db8::1/128")
 REACH6 = (
     "800e26"
     + "000201"

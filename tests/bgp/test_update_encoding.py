@@ -9,10 +9,10 @@ import pytest
 from pybal.bgp.attributes import Scope
 from pybal.bgp.constants import IPV6_UNICAST, Origin
 from pybal.bgp.messages import Aggregator, MPReach, MPUnreach, PathAttributes, Update
-from pybal.bgp.prefix import Prefix
 from pybal.bgp.update_encoding import encode_mp_reach, encode_mp_unreach, encode_update
+from tests.bgp.prefixes import prefix_of
 
-HOST6 = Prefix.parse("2001:db8::1/128")
+HOST6 = prefix_of("2001:db8::1/128")
 TWO_OCTETS = Scope(four_octet_asn=False)
 
 
@@ -27,7 +27,7 @@ def test_ipv6_prefixes_are_reached_and_withdrawn_by_family() -> None:
         "800e26" "0002" "01" "10" "20010db8000000000000000000000009" "00"
         "80" "20010db8000000000000000000000001"
     )  # fmt: skip
-    unreach = MPUnreach(IPV6_UNICAST, (HOST6, Prefix.parse("2001:db8::/32")))
+    unreach = MPUnreach(IPV6_UNICAST, (HOST6, prefix_of("2001:db8::/32")))
     assert encode_mp_unreach(unreach).hex() == (
         "800f19" "0002" "01" "80" "20010db8000000000000000000000001" "20" "20010db8"
     )  # fmt: skip
