@@ -23,7 +23,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 import pybal
-from pybal.bgp.left import are_of_bgp
+from pybal.bgp.descriptor_names import are_of_bgp
 from pybal.config.loader import load
 from pybal.config.problems import LoadResult, Severity
 from pybal.config.settings import Settings

@@ -17,8 +17,8 @@ from pybal.announce.wishes import service_of
 from pybal.bgp.advertisement import Advertisement, LargeCommunity
 from pybal.bgp.as_path import sequence
 from pybal.bgp.constants import Origin
+from pybal.bgp.director_mark import mark
 from pybal.bgp.extended_community import community_text, link_bandwidth
-from pybal.bgp.heard import mark
 from pybal.bgp.importer import ToldRoutes
 from pybal.bgp.messages import PathAttributes
 from pybal.bgp.peering import Peering

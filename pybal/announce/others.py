@@ -7,8 +7,8 @@ from itertools import islice
 from typing import Any
 
 from pybal.bgp.extended_community import is_link_bandwidth
-from pybal.bgp.heard import OwnAddresses
 from pybal.bgp.importer import ToldRoutes
+from pybal.bgp.own_addresses import OwnAddresses
 from pybal.bgp.peering import Peering
 from pybal.bgp.preference import Preferred
 from pybal.bgp.prefix import Prefix

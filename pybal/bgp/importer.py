@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from pybal.bgp.adj_rib_in import AdjRIBIn, HeardRoute
 from pybal.bgp.constants import Family
-from pybal.bgp.heard import AdjRIBIn, HeardRoute, OwnAddresses, prefix_covers
 from pybal.bgp.messages import RouteRefresh, Update
 from pybal.bgp.negotiation import Session
+from pybal.bgp.own_addresses import OwnAddresses, prefix_covers
 from pybal.bgp.preference import Preferred, may_be_ours, preferred
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Route, Routes

@@ -19,7 +19,6 @@ from pybal.bgp.connection import BGPConnection
 from pybal.bgp.constants import CeaseSubcode, ErrorCode, Family
 from pybal.bgp.diagnosis import explain_received, explain_silence
 from pybal.bgp.fsm import FSM, Event, EventKind, State
-from pybal.bgp.heard import OwnAddresses
 from pybal.bgp.importer import Importer
 from pybal.bgp.link import Link, Side
 from pybal.bgp.link_pair import LinkPair
@@ -30,6 +29,7 @@ from pybal.bgp.negotiation import (
     local_open,
     negotiate,
 )
+from pybal.bgp.own_addresses import OwnAddresses
 from pybal.bgp.peer_routes import PeerRoutes
 from pybal.bgp.peer_snapshot import PeerView, Statistics
 from pybal.bgp.ports import BGPPorts

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from enum import Enum
 
+from pybal.bgp.adj_rib_in import HeardRoute
 from pybal.bgp.as_path import path_length
 from pybal.bgp.constants import GRACEFUL_SHUTDOWN_COMMUNITY, Origin
-from pybal.bgp.heard import HeardRoute
 from pybal.bgp.negotiation import Relation, Session
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Route

@@ -14,10 +14,10 @@ from pybal.bgp.bfd.detector import BFD
 from pybal.bgp.connection import BGPConnection
 from pybal.bgp.constants import CeaseSubcode, ErrorCode
 from pybal.bgp.found_peers import LinkNeighbour, group_of, makes_room, member_of, unfound
-from pybal.bgp.heard import OwnAddresses
 from pybal.bgp.messages import Notification
 from pybal.bgp.network import Close
 from pybal.bgp.notification import hard_reset, shutdown
+from pybal.bgp.own_addresses import OwnAddresses
 from pybal.bgp.peering import Peering
 from pybal.bgp.ports import BGPPorts
 from pybal.bgp.rib import Routes

@@ -8,10 +8,10 @@ from typing import Any
 from pybal.bgp.adj_rib_out import AdjRIBOut
 from pybal.bgp.codec import encode
 from pybal.bgp.connection import BGPConnection
+from pybal.bgp.descriptor_names import SESSION_PREFIX
 from pybal.bgp.fsm import FSM
 from pybal.bgp.fsm_step import resumed
 from pybal.bgp.kept_session import KeptSession, terms_of
-from pybal.bgp.left import SESSION_PREFIX
 from pybal.bgp.link import Link, Side
 from pybal.bgp.negotiation import Session
 from pybal.bgp.ports import BGPPorts

@@ -14,6 +14,7 @@ from typing import Any
 from pybal.bgp.bfd.memory import BFDMemory
 from pybal.bgp.codec import encode
 from pybal.bgp.constants import CeaseSubcode, ErrorCode
+from pybal.bgp.descriptor_names import SESSION_PREFIX
 from pybal.bgp.kept_session import (
     KeptSession,
     Replayed,
@@ -24,7 +25,6 @@ from pybal.bgp.kept_session import (
     session_of,
     terms_of,
 )
-from pybal.bgp.left import SESSION_PREFIX
 from pybal.bgp.messages import Notification
 from pybal.bgp.negotiation import Session
 from pybal.bgp.notification import hard_reset

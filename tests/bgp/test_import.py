@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pybal.bgp.adj_rib_in import MAX_COVERING, AdjRIBIn, HeardRoute
 from pybal.bgp.advertisement import Advertisement
 from pybal.bgp.as_path import sequence
 from pybal.bgp.constants import (
@@ -20,14 +21,7 @@ from pybal.bgp.constants import (
     Origin,
     RefreshSubtype,
 )
-from pybal.bgp.heard import (
-    MAX_COVERING,
-    AdjRIBIn,
-    HeardRoute,
-    OwnAddresses,
-    mark,
-    prefix_covers,
-)
+from pybal.bgp.director_mark import mark
 from pybal.bgp.messages import (
     MPReach,
     MPUnreach,
@@ -37,6 +31,7 @@ from pybal.bgp.messages import (
     Update,
 )
 from pybal.bgp.negotiation import negotiate
+from pybal.bgp.own_addresses import OwnAddresses, prefix_covers
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.settings import PeerSettings
 from pybal.bgp.snapshot import OwnAddress

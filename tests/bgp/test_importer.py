@@ -7,10 +7,10 @@ from ipaddress import IPv4Address, ip_address
 
 from pybal.bgp.as_path import sequence
 from pybal.bgp.constants import IPV4_UNICAST, RefreshSubtype
-from pybal.bgp.heard import OwnAddresses
 from pybal.bgp.importer import Importer, ToldRoutes
 from pybal.bgp.messages import PathAttributes, RouteRefresh
 from pybal.bgp.negotiation import negotiate
+from pybal.bgp.own_addresses import OwnAddresses
 from pybal.bgp.preference import Preferred
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Route

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from pybal.bgp.adj_rib_in import HeardRoute
 from pybal.bgp.as_path import path_length, sequence
 from pybal.bgp.constants import GRACEFUL_SHUTDOWN_COMMUNITY, Origin, SegmentType
-from pybal.bgp.heard import HeardRoute
 from pybal.bgp.messages import ASPath, PathAttributes, Segment
 from pybal.bgp.negotiation import Session, negotiate
 from pybal.bgp.preference import Preferred, may_be_ours, preferred

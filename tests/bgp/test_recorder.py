@@ -17,8 +17,8 @@ from twisted.internet.task import Clock
 
 from pybal.bgp.codec import encode
 from pybal.bgp.constants import IPV4_UNICAST, CeaseSubcode
+from pybal.bgp.descriptor_names import are_of_bgp
 from pybal.bgp.kept_session import KeptSession, terms_of
-from pybal.bgp.left import are_of_bgp
 from pybal.bgp.messages import Keepalive, Open, Update
 from pybal.bgp.recorder import Recorder, RecordPorts
 from pybal.bgp.settings import PeerSettings, SpeakerSettings

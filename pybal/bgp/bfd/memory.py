@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pybal.bgp.bfd.kept import KeptBFD, decode_kept, encode_kept
-from pybal.bgp.left import BFD_PREFIX
+from pybal.bgp.descriptor_names import BFD_PREFIX
 from pybal.handover.format import HandoverError
 from pybal.handover.states import StateTable, by_age, read_states
 from pybal.handover.store import DescriptorStore

@@ -1,80 +1,30 @@
-"""What a peer says of our own addresses: Adj-RIB-In (RFC 4271 section 3.2), as far as it is about
-them. All else is let go of at once. Pure."""
+"""What one session's peer says: Adj-RIB-In (RFC 4271 section 3.2), as far as it is about our own
+addresses. All else is let go of at once. Pure."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 
-from pybal.bgp.advertisement import LargeCommunity
 from pybal.bgp.as_path import path_length
 from pybal.bgp.constants import (
-    BGP_PORT,
     GRACEFUL_SHUTDOWN_COMMUNITY,
     IPV4_UNICAST,
-    SUPPORTED_FAMILIES,
     Family,
     Origin,
     RefreshSubtype,
 )
+from pybal.bgp.director_mark import is_marked, mark
 from pybal.bgp.messages import ASPath, PathAttributes, Update
 from pybal.bgp.negotiation import Session
-from pybal.bgp.prefix import OCTETS, Prefix
+from pybal.bgp.own_addresses import OwnAddresses
+from pybal.bgp.prefix import Prefix
 from pybal.model import IPAddress
 
 MAX_COVERING = 64
 """Kept of one peer, besides the addresses themselves."""
 _MAX_ASNS = 32
-_MARK = BGP_PORT
 _MAX_COMMUNITIES = 32
-
-
-def mark(asn: int, router_id: IPv4Address) -> LargeCommunity:
-    """On all that we announce, so that we know it when a router sends it back: some do, as their
-    own next hop."""
-    return asn, _MARK, int(router_id)
-
-
-class OwnAddresses:
-    """Addresses that are ours, to be asked for what concerns them; never changes."""
-
-    def __init__(self, addresses: Iterable[IPAddress] = ()) -> None:
-        self.prefixes = frozenset(map(Prefix.host, addresses))
-        octets = sorted(prefix.octets for prefix in self.prefixes)
-        self._sorted = {
-            family: [each for each in octets if len(each) == OCTETS[family]]
-            for family in SUPPORTED_FAMILIES
-        }
-
-    def concern(self, prefix: Prefix) -> bool:
-        """Whether one of them is within the prefix. Everything (a default route) is about nobody.
-        Takes logarithmic time."""
-        length, octets = prefix
-        if length == len(octets) * 8:
-            return prefix in self.prefixes
-        if length == 0:
-            return False
-        addresses = self._sorted[prefix.family]
-        index = bisect_left(addresses, octets)
-        return index < len(addresses) and prefix_covers(prefix, addresses[index])
-
-    def families_beyond(self, before: OwnAddresses) -> tuple[Family, ...]:
-        """Of the addresses that `before` has not."""
-        found = {prefix.family for prefix in self.prefixes - before.prefixes}
-        return tuple(family for family in SUPPORTED_FAMILIES if family in found)
-
-
-def prefix_covers(prefix: Prefix, octets: bytes) -> bool:
-    """Whether an address of the same family is within the prefix."""
-    length, network = prefix
-    if len(network) != len(octets):
-        return False
-    whole, bits = divmod(length, 8)
-    if network[:whole] != octets[:whole]:
-        return False
-    return not bits or (network[whole] ^ octets[whole]) >> (8 - bits) == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,5 +154,5 @@ def _heard(attributes: PathAttributes, next_hop: IPAddress | None) -> HeardRoute
         local_pref=attributes.local_pref,
         communities=attributes.communities[:_MAX_COMMUNITIES],
         reflected=attributes.originator_id is not None,
-        marked=any(number == _MARK for _, number, _ in attributes.large_communities),
+        marked=is_marked(attributes.large_communities),
     )
