@@ -186,6 +186,21 @@ def test_who_is_up_is_counted_whatever_else_keeps_them_out() -> None:
     assert (members.counts.up, members.counts.well) == (1, 2)
 
 
+def test_spare_servers_come_in_the_order_in_which_they_are_to_be_pooled() -> None:
+    up, down = MappingProxyType({"M": True}), MappingProxyType({"M": False})
+    pooled, *kinds = (
+        Member(ServerSpec(f"h{number}", weight=weight), True, True, number == 0, results)
+        for number, (weight, results) in enumerate(
+            [(10, up), (0, down), (0, up), (10, down), (10, up)]
+        )
+    )
+    members = Members([pooled, *kinds])
+    assert list(members.spare()) == kinds[::-1]
+    counts = members.counts
+    assert (counts.spare, counts.spare_down) == (1, 1)
+    assert (counts.spare_weightless, counts.spare_weightless_down) == (1, 1)
+
+
 def test_nobody_is_of_any_kind() -> None:
     assert not any(Members().counts)
 

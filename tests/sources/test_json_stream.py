@@ -70,6 +70,7 @@ def test_what_is_no_object_is_an_error(text: str) -> None:
 
 
 def test_a_value_may_be_of_some_length_and_an_array_of_any() -> None:
+    assert stream('"as long"', 9, longest=9).value() == "as long"
     assert list(stream(json.dumps(["x" * 50] * 1000), 10, 100).elements()) == ["x" * 50] * 1000
     with pytest.raises(ValueError, match="too long"):
         list(stream(json.dumps(["x" * 200]), 10, 100).elements())
