@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from pybal.ipvs.drift import Drift, DriftBook
+from pybal.ipvs.kernel import Kernel
+from pybal.ipvs.known_table import KnownTable
 from pybal.ipvs.model import ServiceKey
+from pybal.ipvs.reading import Reader
 from pybal.ipvs.slices import SlicedWork, Slices
 from pybal.ipvs.snapshot import AuditSnapshot
+from pybal.ipvs.unmanaged import UnmanagedServices, standing_unmanaged
+
+
+def listing_of(
+    kernel: Kernel,
+    known: KnownTable,
+    ours: Collection[ServiceKey],
+    unmanaged: UnmanagedServices,
+    reader: Reader,
+) -> Slices[None]:
+    """How an audit begins: with who else is there. `ours`, a live view, are read in their turn."""
+    left = unmanaged.lately_left
+    left.clear()
+    others, foreign = yield from standing_unmanaged(kernel, known, ours, left)
+    unmanaged.audited(others, foreign)
+    for number, key in enumerate(tuple(ours), 1):
+        if key in ours:
+            reader.audit(key)
+        if number % 100 == 0:
+            yield 10
 
 
 class Audits:

@@ -15,7 +15,7 @@ from pybal.ipvs.operations import Operation, apply_to
 class KnownTable(MutableMapping[ServiceKey, ServiceEntry]):
     """The services of others included. Entries never change; another takes the place of one."""
 
-    def __init__(self, kernel: Kernel, dry_run: bool, log: Logger) -> None:
+    def __init__(self, kernel: Kernel, log: Logger, *, dry_run: bool) -> None:
         self._kernel = kernel
         self._dry_run = dry_run
         self._log = log

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +10,6 @@ from enum import IntEnum
 from twisted.logger import Logger
 
 from pybal.errors import KernelError
-from pybal.ipvs.kernel import OperationResult
 from pybal.ipvs.model import DestinationKey, ServiceEntry, ServiceKey, Table
 from pybal.ipvs.operations import (
     AddDestination,
@@ -166,36 +164,6 @@ def missing_of(
     if not servers and not managed.refusal:
         return None
     return MissingSnapshot(str(key), servers, others, managed.refusal, otherwise=not servers)
-
-
-def causes(results: Sequence[OperationResult]) -> tuple[tuple[OperationResult, KernelError], ...]:
-    """The refusals that matter: without its service no server can be added, so that one refusal
-    says it all."""
-    refused = [(result, result.error) for result in results if result.error is not None]
-    return tuple(each for each in refused if isinstance(each[0].operation, AddService)) or tuple(
-        refused
-    )
-
-
-def leave_it_standing(errors: Sequence[tuple[OperationResult, KernelError]]) -> bool:
-    """Whether all that was refused are servers with addresses that the kernel never takes, or
-    another scheduler for a service that stands: its module is missing."""
-    return all(
-        (isinstance(result.operation, AddDestination) and error.errno == errno.EINVAL)
-        or (isinstance(result.operation, EditService) and error.errno == errno.ENOENT)
-        for result, error in errors
-    )
-
-
-def refused_servers(
-    errors: Sequence[tuple[OperationResult, KernelError]],
-) -> frozenset[DestinationKey]:
-    """The servers whose addresses the kernel never takes."""
-    return frozenset(
-        result.operation.destination.key
-        for result, error in errors
-        if isinstance(result.operation, AddDestination) and error.errno == errno.EINVAL
-    )
 
 
 def log_refusals(log: Logger, key: ServiceKey, errors: Sequence[KernelError]) -> None:

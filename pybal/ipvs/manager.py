@@ -18,21 +18,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from twisted.logger import Logger
 
 from pybal.errors import KernelError
-from pybal.ipvs.audit import Audits
+from pybal.ipvs.audit import Audits, listing_of
 from pybal.ipvs.batch import OPERATIONS_PER_TURN, Batch, batches
 from pybal.ipvs.drift import Drift
-from pybal.ipvs.kernel import Kernel, OperationResult, is_drift
+from pybal.ipvs.kernel import Kernel, OperationResult
 from pybal.ipvs.known_table import KnownTable
 from pybal.ipvs.managed_service import (
     Managed,
     Staleness,
     Subscribers,
-    causes,
-    leave_it_standing,
     log_refusals,
     missing,
     missing_of,
-    refused_servers,
     summary,
 )
 from pybal.ipvs.model import ServiceEntry, ServiceKey, Table
@@ -40,10 +37,10 @@ from pybal.ipvs.operations import Operation, of_each_service
 from pybal.ipvs.outstanding import Outstanding
 from pybal.ipvs.ownership import NoRecord, Owner
 from pybal.ipvs.reading import Reader
+from pybal.ipvs.refused_operations import RefusedOperations
 from pybal.ipvs.settings import Cleanup
-from pybal.ipvs.slices import Slices
 from pybal.ipvs.snapshot import IPVSSnapshot, KernelErrorSnapshot, MissingSnapshot
-from pybal.ipvs.unmanaged import UnmanagedServices, standing_unmanaged
+from pybal.ipvs.unmanaged import UnmanagedServices
 from pybal.ipvs.work_queue import WorkQueue
 from pybal.runtime.backoff import doubling_s
 from pybal.runtime.clock import Clock, DelayedCall, cancel
@@ -79,7 +76,7 @@ class IPVSManager:
         self._dry_run = dry_run
         self._owner: Owner = owner or NoRecord()
         self._log = Logger(namespace="ipvs")
-        self._known = KnownTable(kernel, dry_run, self._log)
+        self._known = KnownTable(kernel, self._log, dry_run=dry_run)
         self._managed: dict[ServiceKey, Managed] = {}
         self._to_change = WorkQueue()  # urgent: what stands, so that a depool does not wait
         self._reader = Reader(kernel, self._known, self._found, self._unread)
@@ -177,7 +174,9 @@ class IPVSManager:
         """Read the whole table again in the coming turns, and repair what differs."""
         if self._running and not self._audits.under_way:
             self._owner.retry()
-            self._audits.begin(self._list())
+            self._audits.begin(
+                listing_of(self._kernel, self._known, self._managed, self._unmanaged, self._reader)
+            )
             self._schedule()
 
     def recorded(self, keys: Iterable[ServiceKey]) -> None:
@@ -311,20 +310,6 @@ class IPVSManager:
         self._reader.go_on(most)
         self._audits.finish(reading=self._reader.auditing)
 
-    def _list(self) -> Slices[None]:
-        """How an audit begins: with who else is there."""
-        left = self._unmanaged.lately_left
-        left.clear()
-        unmanaged, foreign = yield from standing_unmanaged(
-            self._kernel, self._known, self._managed, left
-        )
-        self._unmanaged.audited(unmanaged, foreign)
-        for number, key in enumerate(tuple(self._managed), 1):
-            if key in self._managed:
-                self._reader.audit(key)
-            if number % 100 == 0:
-                yield 10
-
     def _found(self, key: ServiceKey, entry: ServiceEntry | None, drift: tuple[Drift, ...]) -> None:
         """This is what the kernel holds."""
         managed = self._managed[key]
@@ -392,14 +377,14 @@ class IPVSManager:
         """The kernel has refused something: read the service again, at once if its table is not
         what it was taken for, and else, or if that does not help, after a delay. `complete`: all
         that was to be done was tried; what is left comes before a delay for one."""
-        refused = causes(results)
-        for _, error in refused:
+        refused = RefusedOperations(results)
+        for error in refused.errors:
             self._note(error)
-        log_refusals(self._log, key, [error for _, error in refused])
+        log_refusals(self._log, key, refused.errors)
         managed = self._managed[key]
-        managed.refusal = str(refused[0][1])
-        if not any(is_drift(result.operation, error.errno) for result, error in refused):
-            if not leave_it_standing(refused):
+        managed.refusal = str(refused.errors[0])
+        if not refused.are_drift:
+            if not refused.leave_it_standing:
                 self._retry_later(key)
                 self._may_be_lost(key)
             elif complete:
@@ -407,8 +392,8 @@ class IPVSManager:
             else:
                 managed.refused_for_good = True
                 self._to_change.let_pass(key)
-            if bad := refused_servers(refused):
-                self.refusals.tell(key, bad)
+            if refused.servers:
+                self.refusals.tell(key, refused.servers)
             return
         managed.mark_stale(Staleness.LOOK)
         if managed.looked:
