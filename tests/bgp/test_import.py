@@ -126,8 +126,8 @@ class TestAdjRIBIn:
         around = [Prefix(24, bytes((10, i, 0, 0))) for i in range(200)]
         for prefix in around:
             table.take(said(prefix))
-        assert len(table.routes) == MAX_COVERING
-        assert table.not_kept == 200 - MAX_COVERING
+        assert len(table.routes) == MAX_COVERING == 64
+        assert table.not_kept == 200 - 64
         table.take(Update(withdrawn=tuple(around[:10])))
         table.take(said(around[-1]))
         assert around[-1] in table.routes
@@ -209,6 +209,15 @@ class TestAdjRIBIn:
         )
         assert not table.routes
         assert table.set_own(OwnAddresses([VIP6])) == ()
+
+    def test_routes_around_other_addresses_than_ours_take_no_room_and_are_a_change(self) -> None:
+        table = rib()
+        for length in (24, 23):
+            table.take(said(prefix_of(f"192.0.2.0/{length}")))
+        before = table.version
+        table.set_own(OwnAddresses([ip_address("192.0.3.1")]))
+        assert table.covering == set(table.routes) == {prefix_of("192.0.2.0/23")}
+        assert table.version > before
 
 
 class ImportCase(PeeringCase):
