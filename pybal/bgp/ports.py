@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from pybal.bgp.bfd.detector import BFDNetwork, Numbers
+from pybal.bgp.bfd.ports import BFDNetwork, Numbers
 from pybal.bgp.network import BGPNetwork
 from pybal.bgp.takeover import SessionKeeper
 

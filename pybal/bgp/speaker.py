@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock, succeed
 from twisted.internet.task import deferLater
 
-from pybal.bgp.bfd.detector import BFD
+from pybal.bgp.bfd.peers import BFD
 from pybal.bgp.connection import BGPConnection
 from pybal.bgp.constants import CeaseSubcode, ErrorCode
 from pybal.bgp.found_peers import LinkNeighbour, group_of, makes_room, member_of, unfound

@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from pybal.bgp.bfd.detector import Received as BFDReceived
+from pybal.bgp.bfd.ports import Received as BFDReceived
 from pybal.bgp.codec import Decoder, Received, encode
 from pybal.bgp.connection import BGPConnection
 from pybal.bgp.messages import Message

@@ -18,7 +18,7 @@ from twisted.logger import capturedLogs
 from pybal import __main__
 from pybal.announce.announcer import Announcer
 from pybal.announce.failover import BGPFailover
-from pybal.bgp.bfd.detector import BFD
+from pybal.bgp.bfd.peers import BFD
 from pybal.bgp.peering import Peering
 from pybal.bgp.speaker import Speaker
 from pybal.config.snapshot import ReloadOutcome

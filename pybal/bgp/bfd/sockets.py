@@ -14,8 +14,8 @@ from twisted.internet.interfaces import IReadDescriptor
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from pybal.bgp.bfd.detector import Received
 from pybal.bgp.bfd.filter import program
+from pybal.bgp.bfd.ports import Received
 from pybal.model import IPAddress
 
 BFD_PORT, BFD_MULTIHOP_PORT = 3784, 4784

@@ -16,13 +16,13 @@ from twisted.logger import Logger
 
 from pybal.announce.bfd_numbers import BFDNumbers
 from pybal.bgp.bfd.auth import AuthState, AuthType, sign, verify
-from pybal.bgp.bfd.detector import BFD
 from pybal.bgp.bfd.packet import (
     BFDPacketError,
     ControlPacket,
     decode_packet,
     encode_packet,
 )
+from pybal.bgp.bfd.peers import BFD
 from pybal.bgp.settings import BFDAuthSettings, BFDSettings
 from tests.bgp.bfd.test_bfd import (
     DOWN,

@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import Logger
 
-from pybal.bgp.bfd.detector import BFD, Detector, Received
+from pybal.bgp.bfd.detector import Detector
 from pybal.bgp.bfd.packet import (
     BFDPacketError,
     BFDState,
@@ -26,6 +26,8 @@ from pybal.bgp.bfd.packet import (
     decode_packet,
     encode_packet,
 )
+from pybal.bgp.bfd.peers import BFD
+from pybal.bgp.bfd.ports import Received
 from pybal.bgp.bfd.session import BFDSession, adopt, receive, rest, start, tick
 from pybal.bgp.settings import BFDSettings
 from pybal.model import IPAddress

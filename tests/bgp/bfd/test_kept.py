@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from pybal.bgp.bfd.auth import AuthState, AuthType
-from pybal.bgp.bfd.detector import BFD, Detector
+from pybal.bgp.bfd.detector import Detector
 from pybal.bgp.bfd.kept import (
     KeptBFD,
     decode_kept,
@@ -28,6 +28,7 @@ from pybal.bgp.bfd.kept import (
 )
 from pybal.bgp.bfd.memory import BFDMemory
 from pybal.bgp.bfd.packet import BFDState
+from pybal.bgp.bfd.peers import BFD
 from pybal.bgp.bfd.session import BFDSession
 from pybal.bgp.settings import BFDAuthSettings, BFDSettings
 from pybal.handover.format import HandoverError
