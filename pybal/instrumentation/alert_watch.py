@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
+from itertools import chain
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -16,7 +17,7 @@ from pybal.instrumentation.view import StatusView
 from pybal.model import Alert, ServiceSnapshot
 from pybal.overrides.acknowledgement import Acknowledgement, AlertKey
 from pybal.runtime.clock import cancel
-from pybal.runtime.pieces import PIECE
+from pybal.runtime.pieces import Pieces, between, in_one_go
 from pybal.runtime.time_slices import TimeSlices
 
 LOOK_INTERVAL_S = 5.0
@@ -91,8 +92,10 @@ class AlertWatch:
 
     def dated(self) -> tuple[Dated, ...]:
         """All alerts that there are now."""
+        return self._dated(tuple(self._view.services()))
+
+    def _dated(self, services: tuple[ServiceSnapshot, ...]) -> tuple[Dated, ...]:
         view = self._view
-        services = tuple(view.services())
         situation = Situation(
             services=services,
             daemon=view.daemon(),
@@ -103,7 +106,7 @@ class AlertWatch:
         )
         found = [*general_alerts(situation)]
         for service in services:
-            found += self._of_service(service)
+            found += in_one_go(self._of_service(service))
         if len(self._of_services) > len(services):
             names = {service.name for service in services}
             self._of_services = {n: of for n, of in self._of_services.items() if n in names}
@@ -116,13 +119,15 @@ class AlertWatch:
             self._keep(self._pending.lasting)
         return self._last
 
-    def _of_service(self, service: ServiceSnapshot) -> tuple[PendingAlert, ...]:
+    def _of_service(self, service: ServiceSnapshot) -> Pieces[tuple[PendingAlert, ...]]:
         before = self._of_services.get(service.name)
-        if before is None or not _says_the_same(before[0], service):
-            if before is not None:
-                self._time_slices.let_go(before[0].servers)
-            before = self._of_services[service.name] = service, service_alerts(service)
-        return before[1]
+        if before is not None and _says_the_same(before[0], service):
+            return before[1]
+        found = yield from service_alerts(service)
+        if before is not None:
+            self._time_slices.let_go(before[0].servers)
+        self._of_services[service.name] = service, found
+        return found
 
     def recent(self) -> tuple[Dated, ...]:
         """All alerts that there were at the last look, with their ages now. To look is some work,
@@ -146,26 +151,30 @@ class AlertWatch:
         """In a storm all servers are other ones than at the last look."""
         looking = Deferred.fromCoroutine(self._look_at_each())
         looking.addErrback(lambda f: self._log.failure("Cannot look at services", failure=f))
-        looking.addBoth(lambda _: self._look())
+        looking.addBoth(self._look)
 
-    async def _look_at_each(self) -> None:
+    async def _look_at_each(self) -> tuple[ServiceSnapshot, ...] | None:
+        """As they were looked at, a piece in each turn; None if somebody has looked since: what
+        they are now is known better."""
         # What is seen of a service, and what is wrong with it, is kept until it changes.
-        by_s = self._time_slices.due_s
+        by_s, before_s = self._time_slices.due_s, self._looked_at_s
+        services: list[ServiceSnapshot] = []
         await self._time_slices.leisure(last=True, by_s=by_s)
         for _ in self._view.preparing():
             await self._time_slices.leisure(last=True, by_s=by_s)
         for service in self._view.services():
-            if len(service.servers) > PIECE:
+            services.append(service)
+            for _ in chain(between(service.servers), self._of_service(service)):
                 await self._time_slices.leisure(last=True, by_s=by_s)
-            self._of_service(service)
             await self._time_slices.leisure(last=True, by_s=by_s)
+        return tuple(services) if self._looked_at_s == before_s else None
 
-    def _look(self) -> None:
+    def _look(self, services: tuple[ServiceSnapshot, ...] | None = None) -> None:
         if not self._running:
             return
         self._later(LOOK_INTERVAL_S, self._look_at_leisure)
         try:
-            self.dated()
+            self._dated(tuple(self._view.services()) if services is None else services)
         except Exception:  # noqa: BLE001 - a fault in here must not end the looking
             self._log.failure("Cannot tell what is wrong")
 

@@ -16,6 +16,7 @@ from pybal.model import (
 )
 from pybal.net.addresses import parse_address
 from pybal.runtime.naming import counted, named, shortened
+from pybal.runtime.pieces import Pieces, between
 
 _SETTLING_S = 2.0
 _NO_ADDRESS_S = 10.0
@@ -24,12 +25,16 @@ _LONG_S = 86400.0
 _ERROR_SHOWN = 200
 
 
-def service_alerts(service: ServiceSnapshot) -> tuple[PendingAlert, ...]:
-    """All that is to be said of a service."""
-    return tuple(_pending(service))
+def service_alerts(service: ServiceSnapshot) -> Pieces[tuple[PendingAlert, ...]]:
+    """All that is to be said of a service, in pieces: a long list is gone through several times."""
+    found: list[PendingAlert] = []
+    for part in (_of_pooled, _of_list, _overrides, _same_address, _kept, _of_addresses):
+        found += part(service)
+        yield from between(service.servers)
+    return tuple(found)
 
 
-def _pending(service: ServiceSnapshot) -> Iterator[PendingAlert]:
+def _of_pooled(service: ServiceSnapshot) -> Iterator[PendingAlert]:
     name, servers, source = service.name, service.servers, service.source
     held = [s.host for s in servers if s.enabled and s.pooled and not s.up]
     if held:
@@ -45,6 +50,10 @@ def _pending(service: ServiceSnapshot) -> Iterator[PendingAlert]:
         why = _short(source.last_error, name)
         text = f"Pool {name} has an old list, a new one cannot be had: {why}"
         yield PendingAlert(Alert("list-stale", Severity.WARNING, name, text), after_s=_STALE_S)
+
+
+def _of_list(service: ServiceSnapshot) -> Iterator[PendingAlert]:
+    name, source = service.name, service.source
     if source.damage:
         text = f"Pool {name} has a damaged list: {_short('; '.join(source.damage), name)}"
         alert = Alert("list-damaged", Severity.WARNING, name, text)
@@ -55,7 +64,10 @@ def _pending(service: ServiceSnapshot) -> Iterator[PendingAlert]:
             "list-failed", Severity.WARNING, name, text + _short(service.list_error, name)
         )
         yield PendingAlert(alert, service.list_error)
-    yield from _overrides(service)
+
+
+def _kept(service: ServiceSnapshot) -> Iterator[PendingAlert]:
+    name = service.name
     for change in service.held:
         alert = Alert("list-held", Severity.WARNING, name, _held(name, change))
         yield PendingAlert(alert, str(change.since))
@@ -64,6 +76,10 @@ def _pending(service: ServiceSnapshot) -> Iterator[PendingAlert]:
         text += f"{named(service.standing)}, which may be servers that are found nowhere else"
         alert = Alert("standing", Severity.WARNING, name, text)
         yield PendingAlert(alert, after_s=_NO_ADDRESS_S, details=service.standing)
+
+
+def _of_addresses(service: ServiceSnapshot) -> Iterator[PendingAlert]:
+    name, servers = service.name, service.servers
     refused = [s.host for s in servers if s.enabled and _is_refused(s)]
     if refused:
         text = f"IPVS: the kernel refuses the addresses of {named(refused)} of {name}"
@@ -97,6 +113,9 @@ def _overrides(service: ServiceSnapshot) -> Iterator[PendingAlert]:
             text = f"{name} is disabled by its list, for more than a day"
             alert = Alert("disabled-long", Severity.WARNING, service.name, text)
             yield PendingAlert(alert, server.host, after_s=_LONG_S)
+
+
+def _same_address(service: ServiceSnapshot) -> Iterator[PendingAlert]:
     for found in contradictions(service.servers):
         text = f"Pool {service.name}: {found.text}"
         alert = Alert("same-address", Severity.WARNING, service.name, text)

@@ -175,9 +175,13 @@ class EpollSet:
     def doRead(self) -> None:  # noqa: N802
         """Some are ready. Those for whom this turn has no time are told in the next one."""
         if self._next_turn is None:
-            self._take_turn()
+            # What is called later is called in this turn, too: it would have twice its time.
+            self._take_turn(goes_on=self._await_turn)
 
-    def _take_turn(self) -> None:
+    def _await_turn(self) -> None:
+        self._next_turn = self._reactor.callLater(0, self._take_turn)
+
+    def _take_turn(self, goes_on: Callable[[], None] | None = None) -> None:
         self._next_turn = None
         now_s = self._reactor.seconds()
         ends_at_s = now_s + _TURN_S
@@ -191,7 +195,7 @@ class EpollSet:
                     if watched in kind:
                         self._tell(watched, kind.pop(watched))
             if self._reactor.seconds() >= ends_at_s and (self._broken or self._others):
-                self._next_turn = self._reactor.callLater(0, self._take_turn)
+                self._next_turn = self._reactor.callLater(0, goes_on or self._take_turn)
                 break
         self._is_busy = False
 

@@ -17,6 +17,8 @@ from pybal.pool.ports import CoordinatorPorts, ListStore
 from pybal.pool.server import Server
 from pybal.runtime.clock import DelayedCall, cancel
 
+_TRIES = 2
+
 
 class ListRecord:
     """At once when another list is in force; some seconds after servers went up or down, or names
@@ -85,10 +87,12 @@ class ListRecord:
         by_s = self._time_slices.due_s
         self._looking += 1
         try:
-            for _ in self._list.learning(self._state()):
-                await self._time_slices.leisure(by_s=by_s)
-                if self._stopped:
-                    return
+            # Of the thousands of a storm many more go down while the first are looked at.
+            for _ in range(_TRIES):
+                for _ in self._list.learning(self._state()):
+                    await self._time_slices.leisure(by_s=by_s)
+                    if self._stopped:
+                        return
         finally:
             self._looking -= 1
         self._keep_if_other()

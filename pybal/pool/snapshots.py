@@ -5,7 +5,7 @@ thousands in one turn.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from itertools import islice
 
 from twisted.internet.defer import Deferred
@@ -17,13 +17,16 @@ from pybal.pool.member import Member
 from pybal.pool.members import Members
 from pybal.pool.pool_state import PoolState
 from pybal.pool.server import Server
-from pybal.runtime.pieces import Pieces, between
+from pybal.runtime.pieces import PIECE, Pieces, between, piecewise
 from pybal.runtime.time_slices import TimeSlices
 
 _MOST_WAITING = 200
 """If so many wait to be made anew, they are, as soon as there is time."""
 _PIECE = 20
 _TRIES = 2
+
+_Made = tuple[Member, ServerSnapshot]
+"""Of which member it was made."""
 
 
 class ServerSnapshots:
@@ -42,8 +45,8 @@ class ServerSnapshots:
         self._time_slices = time_slices
         self._working = False
         self._members = Members()
-        self._early: dict[str, tuple[Member, ServerSnapshot]] = {}
-        """What was made before anyone asked, and of which member."""
+        self._early: dict[str, _Made] = {}
+        """What was made before anyone asked."""
         self._by_host: dict[str, ServerSnapshot] = {}
         self._snapshots: tuple[ServerSnapshot, ...] = ()
         self._touched: dict[str, None] = {}
@@ -59,31 +62,51 @@ class ServerSnapshots:
 
     async def _make_early(self) -> None:
         by_s = self._time_slices.due_s
-        while self._touched or self._touch_changed():
+        for _ in self._making():
             await self._time_slices.leisure(by_s=by_s)
-            self._make_some()
-            if not self._touched:
-                # To look at all of a long list, and to put it together, have turns to themselves.
-                await self._time_slices.leisure(by_s=by_s)
-        await self._time_slices.leisure(by_s=by_s)
         self._working = False
         self.all()
+
+    def _making(self) -> Pieces[None]:
+        while True:
+            while self._touched:
+                yield
+                self._make_some()
+            yield
+            yield from self._put_in_place()
+            if not self._touched:
+                return
 
     def _not_made(self, failure: Failure) -> None:
         """They are made when somebody asks."""
         self._working = False
         self._log.failure("Snapshots of servers cannot be made early", failure)
 
-    def _touch_changed(self) -> bool:
-        """What a step has changed, perhaps since it was made: `all` would make it in one turn.
-        Whether there is any."""
-        early = self._early
-        for member in self._state().members.differing(self._members):
-            host = member.spec.host
-            made = early.get(host)
-            if made is None or made[0] is not member:
-                self._touched[host] = None
-        return bool(self._touched)
+    def _put_in_place(self) -> Pieces[None]:
+        """What was made early, in pieces: `all` would do it in one turn. What else a step has
+        changed, perhaps since it was made, is touched."""
+        members, before = self._state().members, self._members
+        found: dict[str, ServerSnapshot] = {}
+
+        def touch(part: list[Member]) -> None:
+            for member in part:
+                host = member.spec.host
+                made = self._early.get(host)
+                if made is None or made[0] is not member:
+                    self._touched[host] = None
+
+        def find(part: list[tuple[str, _Made]]) -> None:
+            found.update((host, made[1]) for host, made in part if members.get(host) is made[0])
+
+        yield from piecewise(touch, members.differing(before))
+        yield from piecewise(find, tuple(self._early.items()))
+        yield from between(found)
+        if found and self._members is before and members.same_list(before):
+            self._by_host |= found
+            self._show(members, found)
+            made_early = self._early
+            self._early = {h: m for h, m in made_early.items() if found.get(h) is not m[1]}
+            self._time_slices.let_go(tuple(made_early.values()))
 
     def _make_some(self) -> None:
         members = self._state().members
@@ -98,14 +121,14 @@ class ServerSnapshots:
         it; of what changes again and again, as in a storm, more."""
         left = 0
         for _ in range(_TRIES):
-            self._touch_changed()
-            yield from between(self._state().members)
+            yield from self._put_in_place()
             if len(self._touched) <= left:
                 return
             for _ in range(0, len(self._touched), _PIECE):
                 self._make_some()
                 yield
             left = _PIECE
+        yield from self._put_in_place()
 
     def all(self) -> tuple[ServerSnapshot, ...]:
         """Those of all servers; the same object until something changes."""
@@ -117,11 +140,17 @@ class ServerSnapshots:
             self._by_host |= found
         else:
             self._by_host = {host: found.get(host) or self._by_host[host] for host in members}
-        self._snapshots = tuple(self._by_host.values())
-        self._members = members
+        self._show(members, found)
         self._touched.clear()
         self._early.clear()
         return self._snapshots
+
+    def _show(self, members: Members, found: Sized) -> None:
+        """What `_by_host` has of them; so many are new."""
+        if len(found) > PIECE:
+            self._time_slices.let_go(self._snapshots)
+        self._snapshots = tuple(self._by_host.values())
+        self._members = members
 
     def _changed(self, members: Members) -> dict[str, ServerSnapshot]:
         """Those that differ from `_by_host`; what was made early is taken from there."""

@@ -32,7 +32,7 @@ from pybal.model import (
 )
 from pybal.monitors.registry import BUILT_IN, metric_families
 from pybal.override import Override
-from pybal.runtime.pieces import Pieces
+from pybal.runtime.pieces import Pieces, in_one_go
 from pybal.runtime.time_slices import TimeSlices
 
 NOON = 1_700_000_000.0
@@ -274,4 +274,9 @@ def pending_alerts(situation: Situation) -> Iterator[PendingAlert]:
     """All alerts that there may be in a situation, as AlertWatch puts them together."""
     yield from general_alerts(situation)
     for each in situation.services:
-        yield from service_alerts(each)
+        yield from alerts_of(each)
+
+
+def alerts_of(service: ServiceSnapshot) -> tuple[PendingAlert, ...]:
+    """Those of one service."""
+    return in_one_go(service_alerts(service))

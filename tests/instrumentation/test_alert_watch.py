@@ -17,6 +17,7 @@ from pybal.kept_change import KeptSnapshot
 from pybal.model import Alert, ServerSnapshot, ServiceSnapshot, Severity
 from pybal.override import Action, LaidOver, Override
 from pybal.overrides.acknowledgement import Acknowledgement, AlertKey
+from pybal.runtime.pieces import PIECE
 from pybal.runtime.time_slices import LEISURE_WITHIN_S, SLICE_S, TimeSlices
 from tests.fakes.turns import Reactor
 from tests.fakes.view import NOON, FakeView, bgp, server, service
@@ -160,6 +161,47 @@ def test_not_all_pools_that_have_changed_are_gone_through_in_one_turn() -> None:
         counts.append(Servers.times)
     assert sum(counts) >= 50, "each is looked at"
     assert max(counts) <= sum(counts) / 10
+    rig.watch.stop()
+
+
+def test_a_long_pool_is_gone_through_a_few_times_in_a_turn_though_it_goes_on_changing() -> None:
+    reactor = Servers.reactor = Reactor()
+    rig = Rig(TimeSlices(reactor))
+    rig.watch.start()
+    rig.clock.advance(1)
+    dead = [server("a", up=False)] * (PIECE + 1)
+    counts: list[int] = []
+    while len(rig.looked_at_s) < 2:
+        rig.view.service_list = [service("web", [])._replace(servers=Servers(dead))]
+        Servers.times = 0
+        rig.clock.advance(0.1)
+        reactor.now_s += 0.1
+        reactor.turn()
+        counts.append(Servers.times)
+    assert sum(counts) > max(counts) > 0
+    assert max(counts) <= 6
+    rig.watch.stop()
+
+
+@pytest.mark.parametrize("seen_in_turn", range(8))
+def test_a_look_in_pieces_takes_back_nothing_that_was_seen_meanwhile(seen_in_turn: int) -> None:
+    reactor = Servers.reactor = Reactor()
+    rig = Rig(TimeSlices(reactor))
+    rig.watch.start()
+    fine = Servers([server("a")] * (PIECE + 1))
+    rig.view.service_list = [service("web", [])._replace(servers=fine)]
+    rig.clock.advance(LOOK_INTERVAL_S)
+    for turn in range(100):
+        rig.clock.advance(0.1)
+        reactor.now_s += 0.001
+        if turn == seen_in_turn:
+            rig.view.service_list = [service("web", [server("a", up=False, pooled=True)])]
+            assert rig.ids() == ["down-but-pooled"]
+            seen_s = rig.clock.seconds()
+        reactor.turn()
+    (alert,) = rig.watch.recent()
+    assert len(rig.looked_at_s) > 2
+    assert alert.age_s == pytest.approx(rig.clock.seconds() - seen_s)
     rig.watch.stop()
 
 

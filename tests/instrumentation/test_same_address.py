@@ -7,10 +7,9 @@ from ipaddress import ip_address
 import pytest
 
 from pybal.instrumentation.same_address import contradictions, same_address, sharing
-from pybal.instrumentation.service_alerts import service_alerts
 from pybal.model import ServerSnapshot
 from pybal.override import Action, LaidOver, Override
-from tests.fakes.view import NOON, server, service
+from tests.fakes.view import NOON, alerts_of, server, service
 
 ADDRESS = "192.0.2.10"
 
@@ -52,7 +51,7 @@ def test_what_an_operator_says_of_one_of_them_may_hold_for_all_or_for_none(
     servers: list[ServerSnapshot], found: list[str]
 ) -> None:
     assert [each.text for each in contradictions(servers)] == found
-    alerts = [each for each in service_alerts(service("web", servers)) if "same" in each.alert.id]
+    alerts = [each for each in alerts_of(service("web", servers)) if "same" in each.alert.id]
     assert [each.alert.text for each in alerts] == [f"Pool web: {text}" for text in found]
     assert all(set(each.details) == {"a", "b"} for each in alerts)
 

@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 
 from pybal.instrumentation.pending_alert import PendingAlert
-from pybal.instrumentation.service_alerts import service_alerts
 from pybal.kept_change import KeptSnapshot
 from pybal.model import Alert, ServerSnapshot, ServiceSnapshot, Severity, SourceSnapshot
 from pybal.override import Action, LaidOver, Override
-from tests.fakes.view import NOON, server, service
+from tests.fakes.view import NOON, alerts_of, server, service
 
 OK, WARNING, CRITICAL = Severity
 FINE = SourceSnapshot("file:///x", False, NOON, None)
@@ -38,12 +37,12 @@ def named(host: str, **more: Any) -> ServerSnapshot:
 
 
 def test_a_pool_that_is_well_has_none() -> None:
-    assert service_alerts(pool()) == ()
+    assert alerts_of(pool()) == ()
 
 
 def test_servers_that_are_held() -> None:
     held = [server(host, up=False, pooled=True) for host in "xy"]
-    assert service_alerts(pool([*GOOD, *held])) == (
+    assert alerts_of(pool([*GOOD, *held])) == (
         PendingAlert(
             alert("down-but-pooled", "web: Servers x, y are marked down but pooled", CRITICAL),
             details=("x", "y"),
@@ -52,21 +51,21 @@ def test_servers_that_are_held() -> None:
 
 
 def test_an_old_list_is_one_that_cannot_be_read_for_half_a_minute() -> None:
-    assert service_alerts(pool(source=OLD)) == (
+    assert alerts_of(pool(source=OLD)) == (
         PendingAlert(
             alert("list-stale", "Pool web has an old list, a new one cannot be had: refused"),
             after_s=30.0,
         ),
     )
-    assert service_alerts(pool(source=OLD._replace(stale=False))) == ()
-    assert service_alerts(pool(source=OLD._replace(last_error=None))) == ()
-    (long,) = service_alerts(pool(source=OLD._replace(last_error="x" * 1000)))
+    assert alerts_of(pool(source=OLD._replace(stale=False))) == ()
+    assert alerts_of(pool(source=OLD._replace(last_error=None))) == ()
+    (long,) = alerts_of(pool(source=OLD._replace(last_error="x" * 1000)))
     shown = "x" * 199 + "… (all of it: pybalctl pool web)"
     assert long.alert.text.endswith(f"had: {shown}")
 
 
 def test_a_damaged_list() -> None:
-    assert service_alerts(pool(source=FINE._replace(damage=("line 1", "line 2")))) == (
+    assert alerts_of(pool(source=FINE._replace(damage=("line 1", "line 2")))) == (
         PendingAlert(
             alert("list-damaged", "Pool web has a damaged list: line 1; line 2"),
             details=("line 1", "line 2"),
@@ -76,7 +75,7 @@ def test_a_damaged_list() -> None:
 
 def test_servers_without_an_address_are_told_after_ten_seconds() -> None:
     some = [named("x", address=None), named("y", address=None, enabled=False)]
-    assert service_alerts(pool([*GOOD, *some]))[-1] == PendingAlert(
+    assert alerts_of(pool([*GOOD, *some]))[-1] == PendingAlert(
         alert("no-address", "Pool web has servers without an address: x"),
         after_s=10.0,
         details=("x",),
@@ -86,7 +85,7 @@ def test_servers_without_an_address_are_told_after_ten_seconds() -> None:
 def test_a_server_of_the_other_ip_version_is_said_to_be() -> None:
     text = "Pool web has servers without an address: x, 2001:db8::1"
     some = [named("x", address=None), named("2001:db8::1", address=None)]
-    assert service_alerts(pool([*GOOD, *some]))[-1].alert == alert(
+    assert alerts_of(pool([*GOOD, *some]))[-1].alert == alert(
         "no-address", f"{text}; not of the service's IP version: 2001:db8::1"
     )
 
@@ -114,9 +113,7 @@ HELD = KeptSnapshot(("a", "b"), NOON, False, 1, 2, (), 900.0)
     ],
 )
 def test_what_a_list_takes_away_and_stays(change: KeptSnapshot, text: str) -> None:
-    assert service_alerts(pool(held=(change,))) == (
-        PendingAlert(alert("list-held", text), str(NOON)),
-    )
+    assert alerts_of(pool(held=(change,))) == (PendingAlert(alert("list-held", text), str(NOON)),)
 
 
 # -- nobody is served ---------------------------------------------------------------------------
@@ -172,22 +169,22 @@ ABSENT = [named("x", address=None, up=False, pooled=False), named("y", address=N
     ids=lambda value: "",
 )
 def test_a_pool_that_serves_nobody(servers: list[ServerSnapshot], expected: PendingAlert) -> None:
-    found = [each for each in service_alerts(pool(servers)) if each.alert.id == "nobody-served"]
+    found = [each for each in alerts_of(pool(servers)) if each.alert.id == "nobody-served"]
     assert found == [expected]
 
 
 def test_a_pool_whose_servers_have_no_addresses() -> None:
-    assert service_alerts(pool(ABSENT))[0] == nobody(
+    assert alerts_of(pool(ABSENT))[0] == nobody(
         CRITICAL, "serves nobody: no address is known of x, y"
     )
     one = [ABSENT[0], OUT[1]]
-    assert service_alerts(pool(one))[0] == nobody(
+    assert alerts_of(pool(one))[0] == nobody(
         CRITICAL, "serves nobody: none of its servers is up (x, y)"
     )
 
 
 def test_a_list_that_cannot_be_had_is_critical_once_the_start_is_over() -> None:
-    assert service_alerts(pool([], FINE._replace(last_error="refused"))) == (
+    assert alerts_of(pool([], FINE._replace(last_error="refused"))) == (
         PendingAlert(
             alert("nobody-served", "Pool web has no servers, its list cannot be had: refused"),
             critical_after_s=15.0,
@@ -196,12 +193,12 @@ def test_a_list_that_cannot_be_had_is_critical_once_the_start_is_over() -> None:
 
 
 def test_one_that_serves_is_enough() -> None:
-    assert [each.alert.id for each in service_alerts(pool([server("a"), *OUT, OUT[0]]))] == []
-    assert service_alerts(pool([server("a", weight=0), server("b", weight=1)])) == ()
+    assert [each.alert.id for each in alerts_of(pool([server("a"), *OUT, OUT[0]]))] == []
+    assert alerts_of(pool([server("a", weight=0), server("b", weight=1)])) == ()
 
 
 def test_what_stood_in_the_kernel_serves_though_no_server_does() -> None:
-    (standing,) = service_alerts(pool(ABSENT, standing=("192.0.2.1:80",)))[:1]
+    (standing,) = alerts_of(pool(ABSENT, standing=("192.0.2.1:80",)))[:1]
     assert (standing.alert.id, standing.after_s) == ("standing", 10.0)
     assert standing.details == ("192.0.2.1:80",)
     assert "192.0.2.1:80" in standing.alert.text
@@ -214,13 +211,13 @@ def test_an_override_that_lasts_for_more_than_a_day() -> None:
     text = f"x of pool web is {DRAINED.override.text}, for more than a day"
     elsewhere = ip_address("192.0.2.99")
     drained = named("x", weight=0, over=DRAINED, address=elsewhere)
-    found = service_alerts(pool([*GOOD, drained]))
+    found = alerts_of(pool([*GOOD, drained]))
     assert found == (PendingAlert(alert("overridden-long", text), "x", from_at=NOON + DAY_S),)
 
 
 def test_an_override_that_is_suspended() -> None:
     over = replace(DRAINED, suspended="1 would be left")
-    found = service_alerts(pool([*GOOD, named("x", over=over)]))
+    found = alerts_of(pool([*GOOD, named("x", over=over)]))
     assert [each.alert.id for each in found] == ["overridden-long", "override-suspended"]
     assert found[1] == PendingAlert(
         alert("override-suspended", f"x of pool web is {over.text}"), "x"
@@ -244,7 +241,7 @@ def test_a_server_that_its_list_disables_for_more_than_a_day(
         "x",
         after_s=DAY_S,
     )
-    found = [each for each in service_alerts(pool([*GOOD, one])) if each.after_s == DAY_S]
+    found = [each for each in alerts_of(pool([*GOOD, one])) if each.after_s == DAY_S]
     assert found == ([expected] if long else [])
 
 
@@ -255,4 +252,4 @@ def test_a_server_that_its_list_disables_for_more_than_a_day(
 def test_a_pool_that_can_never_spare_one(size: int, threshold: str, too_small: bool) -> None:
     one = service("web", [server(f"h{n}") for n in range(size)], threshold=threshold)
     expected = PendingAlert(alert("too-small", "Pool web is too small to allow depooling"))
-    assert service_alerts(one) == ((expected,) if too_small else ())
+    assert alerts_of(one) == ((expected,) if too_small else ())

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
+from typing import Any
 
 import pytest
 from twisted.internet.task import Clock
@@ -243,6 +244,11 @@ def test_a_turn_ends_after_its_time_and_the_next_one_goes_on(stage: Stage) -> No
     stage.epoll.doRead()
     told = sum(len(watcher.told) for watcher, _ in watched)
     assert 0 < told < 70
+    in_this_turn: Any = stage.reactor.getDelayedCalls()[0]
+    call = in_this_turn.func
+    in_this_turn.cancel()
+    call()
+    assert sum(len(watcher.told) for watcher, _ in watched) == told, "it has had its time"
     while told < 70:
         before = told
         stage.reactor.advance(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from random import Random
@@ -17,12 +18,14 @@ from pybal.pool.members import Members
 from pybal.pool.pool_state import PoolState
 from pybal.pool.server import Server
 from pybal.pool.snapshots import ServerSnapshots
+from pybal.runtime.pieces import PIECE
 from pybal.runtime.time_slices import LEISURE_WITHIN_S, SLICE_S, TimeSlices
 from tests.fakes.log import FakeLog
 from tests.fakes.turns import Reactor
 from tests.pool.listed import listed
 
 HOSTS = [f"h{n}" for n in range(300)]
+LONG = [f"h{n}" for n in range(3 * PIECE)]
 MOST_IN_A_TURN = 60
 COSTS_S = SLICE_S / 40
 
@@ -42,14 +45,14 @@ class Made:
 
 
 class Bench:
-    def __init__(self) -> None:
+    def __init__(self, hosts: Sequence[str] = HOSTS) -> None:
         self.reactor = Reactor()
         self.made = 0
         self.most = 0
         one = Member(ServerSpec("h"), True, True, True, MappingProxyType({}))
-        members = Members(replace(one, spec=ServerSpec(host)) for host in HOSTS)
+        members = Members(replace(one, spec=ServerSpec(host)) for host in hosts)
         self.state = PoolState(Fraction(0), (), members)
-        self.servers = {host: cast(Server, Made(self)) for host in HOSTS}
+        self.servers = {host: cast(Server, Made(self)) for host in hosts}
         self.log = FakeLog()
         slices, log = TimeSlices(self.reactor), self.log.logger("web")
         self.shown = ServerSnapshots(lambda: self.state, self.servers, slices, log)
@@ -60,6 +63,10 @@ class Bench:
         """All at once."""
         down = (replace(m, up=False, pooled=False) for m in self.state.members.in_order())
         self.state = self.state.with_members(self.state.members.changed(down))
+
+    def say_up(self, host: str) -> None:
+        up = replace(self.state.members[host], up=True, pooled=True)
+        self.state = self.state.with_members(self.state.members.changed([up]))
 
     def turns(self, most: int = 1000) -> None:
         while self.reactor.calls and most:
@@ -134,39 +141,55 @@ def test_what_cannot_be_made_early_is_said_and_made_when_somebody_asks() -> None
     assert bench.log.take() == []
 
 
-class Slow(ServerSnapshots):
-    """Of a list so long that to look at all of it, or to put it together, takes three slices."""
+class Noting(ServerSnapshots):
+    """How many are new when all are asked for."""
 
-    reactor: Reactor
+    def __init__(self, bench: Bench) -> None:
+        slices, log = TimeSlices(bench.reactor), bench.log.logger("web")
+        super().__init__(lambda: bench.state, bench.servers, slices, log)
+        self.most_new = 0
 
-    def all(self) -> tuple[ServerSnapshot, ...]:
-        self.reactor.now_s += 3 * SLICE_S
-        return super().all()
-
-    def _touch_changed(self) -> bool:
-        self.reactor.now_s += 3 * SLICE_S
-        return super()._touch_changed()
+    def _changed(self, members: Members) -> dict[str, ServerSnapshot]:
+        found = super()._changed(members)
+        self.most_new = max(self.most_new, len(found))
+        return found
 
 
-def test_what_looks_at_all_of_a_long_list_has_turns_to_itself() -> None:
-    bench = Bench()
-    reactor = Slow.reactor = bench.reactor
-    slices = TimeSlices(reactor)
-    bench.shown = Slow(lambda: bench.state, bench.servers, slices, bench.log.logger("web"))
-    bench.shown.all()
-    for host in HOSTS:
-        bench.shown.touch(host)
-    turns = 0
-    while reactor.calls:
-        turns += 1
-        before_s = reactor.now_s
-        bench.turns(most=1)
-        assert reactor.now_s - before_s < 5 * SLICE_S
-        if turns == 3:
-            bench.go_down()
+@pytest.mark.parametrize("asks", [False, True])
+def test_of_a_long_list_those_that_were_made_early_are_put_in_place_in_pieces(asks: bool) -> None:
+    bench = Bench(LONG)
+    shown = Noting(bench)
+    shown.all()
+    shown.most_new = 0
+    bench.go_down()
+    if asks:
+        pieces = sum(1 for _ in shown.preparing())
+        made_of_20 = len(LONG) // 20
+        assert pieces >= made_of_20 + 2 * len(LONG) // PIECE
+    else:
+        for host in LONG:
+            shown.touch(host)
+        for turn in range(1000):
+            bench.turns(most=1)
+            if turn == 3:
+                bench.go_down()
     made = bench.made
-    assert {each.up for each in bench.shown.all()} == {False}
+    assert {each.up for each in shown.all()} == {False}
     assert bench.made == made
+    assert shown.most_new == 0
+
+
+def test_a_snapshot_that_is_made_while_others_are_put_in_place_is_not_lost() -> None:
+    bench = Bench(LONG)
+    bench.go_down()
+    pieces = bench.shown.preparing()
+    for number, _ in enumerate(pieces):
+        if number % 2:
+            bench.say_up(LONG[number])
+        if number % 40 == 0:
+            bench.shown.all()
+    found = bench.shown.all()
+    assert [each.up for each in found] == [each.up for each in bench.state.members.in_order()]
 
 
 class Said:

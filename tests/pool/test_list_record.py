@@ -145,6 +145,17 @@ def test_what_changes_meanwhile_counts() -> None:
     assert bench.kept == [HOSTS[1:-1]]
 
 
+def test_those_that_go_down_meanwhile_are_looked_at_some_in_each_turn_too() -> None:
+    bench = Bench()
+    bench.say(False, *HOSTS[:1000])
+    bench.time_for_a_look()
+    bench.turn()
+    bench.say(False, *HOSTS[1000:])
+    while bench.slices.waiting:
+        bench.turn()
+    assert bench.kept == [HOSTS]
+
+
 def test_a_list_that_comes_meanwhile_is_kept_with_all_who_are_down() -> None:
     bench = amid_a_look()
     bench.record.keep()
