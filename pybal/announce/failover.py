@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
-from ipaddress import IPv4Address
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -13,17 +12,14 @@ from twisted.internet.task import deferLater
 from pybal.announce.last_choice import as_last_choice
 from pybal.announce.maintenance import Maintenance, Phase, phase_since
 from pybal.announce.others import Others
+from pybal.announce.route_builder import RouteBuilder
 from pybal.announce.wishes import service_of
-from pybal.bgp.advertisement import Advertisement, LargeCommunity
-from pybal.bgp.as_path import sequence
-from pybal.bgp.constants import Origin
-from pybal.bgp.director_mark import mark
-from pybal.bgp.extended_community import community_text, link_bandwidth
+from pybal.bgp.advertisement import Advertisement
+from pybal.bgp.extended_community import community_text
 from pybal.bgp.importer import ToldRoutes
-from pybal.bgp.messages import PathAttributes
 from pybal.bgp.peering import Peering
 from pybal.bgp.ports import BGPPorts
-from pybal.bgp.prefix import Prefix, prefixes_of
+from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Route
 from pybal.bgp.settings import FailoverSettings
 from pybal.bgp.snapshot import AnnouncedPrefix, BGPSnapshot, MaintenanceSnapshot
@@ -37,7 +33,6 @@ _MAX_LOGGED = 20  # prefixes of one change that are logged one by one, or named 
 _LAST_LOOK_S = 1.0  # for routers to say, at a stop, whom they have instead of us
 _LAST_LOOKS = 10
 _SET_S = 1.0  # the wall clock was set; by less it drifts
-_MOST_UNUSED = 100  # routes that nobody wants any more
 
 
 class BGPFailover:
@@ -67,7 +62,7 @@ class BGPFailover:
         self._others = Others(ports.clock)
         self._wanted: dict[str, tuple[Advertisement, ...]] = {}
         self._routes_of: dict[str, dict[Prefix, Route]] = {}
-        self._shared: dict[tuple[object, ...], Route] = {}
+        self._builder = RouteBuilder(settings, ports.log)
         self._routes: dict[Prefix, Route] = {}
         self._publications = 0
         self._announced: tuple[AnnouncedPrefix, ...] = ()
@@ -132,9 +127,9 @@ class BGPFailover:
         if self._ending is not None:
             return
         self._settings = settings
-        self._shared.clear()
+        self._builder = RouteBuilder(settings, self._log)
         self._routes_of = {
-            service: self._build_routes(wanted) for service, wanted in self._wanted.items()
+            service: self._builder.routes(wanted) for service, wanted in self._wanted.items()
         }
         self._publish()
         await self._speaker.reconfigure(settings.speaker)
@@ -150,8 +145,8 @@ class BGPFailover:
             return
         if wanted:
             self._wanted[service] = wanted
-            self._routes_of[service] = self._build_routes(wanted)
-            self._forget_unused()
+            self._routes_of[service] = self._builder.routes(wanted)
+            self._builder.forget_unused(self._routes_of.values())
         else:
             del self._wanted[service], self._routes_of[service]
         self._publish_soon()
@@ -256,7 +251,7 @@ class BGPFailover:
         if self._ending is not None:
             return
         routes = self._routes_of_services()
-        routes.update(self._build_routes(map(Advertisement, self._settings.extra_addresses)))
+        routes.update(self._builder.routes(map(Advertisement, self._settings.extra_addresses)))
         self._log_change("No longer announcing", self._routes.keys() - routes.keys())
         self._log_change("Announcing", routes.keys() - self._routes.keys())
         self._routes = routes
@@ -294,64 +289,6 @@ class BGPFailover:
             return
         for prefix in sorted(prefixes):
             self._log.info("{what} {prefix}", what=what, prefix=prefix)
-
-    def _build_routes(self, wanted: Iterable[Advertisement]) -> dict[Prefix, Route]:
-        """Equal wishes end in one Route object, which keeps differences cheap."""
-        routes: dict[Prefix, Route] = {}
-        for wish in wanted:
-            key = (
-                wish.address.version, wish.med, wish.communities, wish.large_communities,
-                wish.extended_communities, wish.link_bandwidth,
-            )  # fmt: skip
-            route = self._shared.get(key)
-            if route is None:
-                next_hop = self._next_hop(wish.address)
-                if next_hop is None:
-                    prefix = Prefix.host(wish.address)
-                    self._log.error("No next hop for {prefix}: it is not announced", prefix=prefix)
-                    continue
-                route = self._shared[key] = Route(self._attributes(wish), next_hop)
-            for prefix in prefixes_of(wish):
-                routes.setdefault(prefix, route)
-        return routes
-
-    def _forget_unused(self) -> None:
-        """Where the link bandwidth follows the servers that are up, each sum makes other routes."""
-        if len(self._shared) > 2 * len(self._routes_of) + _MOST_UNUSED:
-            used = {id(route) for each in self._routes_of.values() for route in each.values()}
-            self._shared = {k: route for k, route in self._shared.items() if id(route) in used}
-
-    def _next_hop(self, address: IPAddress) -> IPAddress | None:
-        settings = self._settings
-        is_ipv4 = isinstance(address, IPv4Address)
-        return settings.next_hop_ipv4 if is_ipv4 else settings.next_hop_ipv6
-
-    def _attributes(self, wish: Advertisement) -> PathAttributes:
-        settings = self._settings
-        communities = settings.communities if wish.communities is None else wish.communities
-        large = wish.large_communities
-        return PathAttributes(
-            origin=Origin.IGP,
-            as_path=sequence(settings.as_path),
-            med=settings.med if wish.med is None else wish.med,
-            local_pref=settings.local_pref,
-            communities=communities,
-            large_communities=(settings.large_communities if large is None else large)
-            + self._mark(),
-            extended_communities=self._extended_communities(wish),
-        )
-
-    def _mark(self) -> tuple[LargeCommunity, ...]:
-        """With bgp-import."""
-        speaker = self._settings.speaker
-        return (mark(speaker.local_asn, speaker.router_id),) if speaker.imports else ()
-
-    def _extended_communities(self, wish: Advertisement) -> tuple[bytes, ...]:
-        own, general = wish.extended_communities, self._settings.extended_communities
-        communities = general if own is None else own
-        if wish.link_bandwidth is None:
-            return communities
-        return (*communities, link_bandwidth(self._settings.speaker.local_asn, wish.link_bandwidth))
 
     # For people and metrics
 
