@@ -226,8 +226,9 @@ class Daemon:
         return self._reloader.reload()
 
     def stand_still(self, work: Callable[[], None]) -> None:
-        """Do what stops this process for a while, now or soon."""
-        standing = Deferred.fromCoroutine(self._bgp.stand_still(work))
+        """Do what stops this process for a while, a search for garbage, now or soon."""
+        search = partial(self._director_health.stand_still, work)
+        standing = Deferred.fromCoroutine(self._bgp.stand_still(search))
         standing.addErrback(lambda failure: self._log.failure("It did not stand still", failure))
 
     def _last_good(self) -> WriteBehind[LastGoodConfig] | None:

@@ -97,6 +97,10 @@ class DirectorHealth:
         """Start the heartbeat."""
         self._heartbeat.start()
 
+    def stand_still(self, search: Callable[[], None]) -> None:
+        """See Heartbeat."""
+        self._heartbeat.stand_still(search)
+
     def reconfigure(self, isolation: IsolationSettings | None) -> None:
         """Other settings of isolation; None: it is off."""
         self.reports.reconfigure(isolation)

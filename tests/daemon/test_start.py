@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 
 from pybal.reload.service_set import ServiceSet
 from tests.fakes.daemon import DaemonBench
@@ -37,3 +37,15 @@ def test_without_bgp_nobody_is_misled_while_the_daemon_stands_still(tmp_path: Pa
     done: list[str] = []
     bench.daemon.stand_still(lambda: done.append("done"))
     assert done == ["done"]
+
+
+def test_a_search_for_garbage_is_not_taken_for_a_process_that_others_stopped(
+    tmp_path: Path,
+) -> None:
+    bench = DaemonBench(tmp_path, CONFIG, running_s=0.2)
+    with capturedLogs() as logged:
+        bench.daemon.stand_still(lambda: bench.clock.advance(1.0))
+        bench.clock.advance(1.0)
+    first, second = (line for line in map(str, map(formatEvent, logged)) if "lost" in line)
+    assert "it searched all of its memory for garbage. Checks that" in first
+    assert "it was stopped or starved, or the clock jumped" in second
