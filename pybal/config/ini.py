@@ -28,11 +28,15 @@ from pybal.config.ini_lines import (
     normal_lines,
     section_mark,
 )
+from pybal.runtime.naming import named
 
 __all__ = ["DEFAULT", "MAX_LINE", "MAX_NAME", "Document", "Entry", "Fault", "Section", "read_ini"]
 
 DEFAULT = "DEFAULT"
 """The section whose entries all others inherit."""
+
+_FEW = 2
+"""If more keys of a section are set twice, a header is missing more likely than they are wrong."""
 
 
 class Entry(NamedTuple):
@@ -131,6 +135,8 @@ class _Checker:
         """Where entries belong; None before the first header and after a faulty one."""
         self._name = ""
         self._seen_header = False
+        self._repeated: list[tuple[Line, int]] = []
+        """Of the current section, keys that are already set, and in which line."""
 
     def check(self) -> None:
         for index, line in enumerate(self._lines):
@@ -140,8 +146,25 @@ class _Checker:
                 self._no_entry(line)
             else:
                 self._entry(index, line)
+        self._end_section()
+        self.faults.sort(key=lambda fault: fault.line)
+
+    def _end_section(self) -> None:
+        repeated, self._repeated = self._repeated, []
+        if len(repeated) > _FEW:
+            (line, first), keys = repeated[0], [line.name for line, _ in repeated]
+            message = (
+                f"{named(keys, 3)} are already set ({line.name} in line {first}): is a [section]"
+                " missing above this line?"
+            )
+            self.faults.append(Fault(line.number, message, self._name))
+            return
+        for line, first in repeated:
+            message = f"this key is already set in line {first}"
+            self.faults.append(Fault(line.number, message, self._name, line.name))
 
     def _header(self, index: int, line: Line) -> None:
+        self._end_section()
         self._seen_header = True
         parent = self._root if line.depth == 1 else self._top
         mark = section_mark(line.name)
@@ -175,8 +198,7 @@ class _Checker:
             self.stray.add(index)
         elif index in self._errors:
             first = self._lines[int(self._current[key_mark(line.name)])].number
-            message = f"this key is already set in line {first}"
-            self.faults.append(Fault(line.number, message, self._name, line.name))
+            self._repeated.append((line, first))
 
 
 class _Sections:

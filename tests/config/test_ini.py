@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pybal.config.ini import MAX_LINE, MAX_NAME, Document, Entry, read_ini
+from pybal.config.ini_lines import LINE_FORMS
 
 
 def faults(text: str) -> list[tuple[int, str]]:
@@ -126,6 +127,21 @@ def test_a_repeated_key_names_its_section_and_itself() -> None:
     (fault,) = read_ini("[a]\n'k' = 1\n\"k\" = secret").faults
     assert (fault.section, fault.key) == ("a", "k")
     assert "secret" not in fault.message
+
+
+def test_a_section_that_has_lost_its_header_is_one_fault_that_says_so() -> None:
+    section = "ip = 1\nport = 2\nbgp = no\nconfig = x\n"
+    text = f"[a]\n{section}# lost\n{section}[b]\n{section}port = 3\nip = 4\nno entry\n"
+    assert faults(text) == [
+        (
+            7,
+            "ip, port, bgp and 1 more are already set (ip in line 2): is a [section] missing above"
+            " this line?",
+        ),
+        (16, "this key is already set in line 13"),
+        (17, "this key is already set in line 12"),
+        (18, LINE_FORMS),
+    ]
 
 
 def test_a_bad_line_is_not_quoted_because_it_may_hold_a_secret() -> None:
