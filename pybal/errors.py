@@ -41,6 +41,16 @@ def describe_os_error(error: OSError) -> str:
     return _words(error.errno)
 
 
+def said_by(error: BaseException | None) -> str:
+    """What an exception says as a human reads it: one of ours as it is, one of the system without
+    its number, any other with its kind. Twisted's Failures might have none."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error) or type(error).__name__
+    if error is None or isinstance(error, PyBalError):
+        return str(error or "")
+    return in_one_line(error)
+
+
 def in_one_line(error: BaseException) -> str:
     """`ValueError: what it says`, bounded, of an exception that a stranger's code raised."""
     try:

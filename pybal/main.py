@@ -30,7 +30,7 @@ from pybal.config.settings import Settings
 from pybal.daemon.daemon import Daemon
 from pybal.daemon.on_demand import CodeOnDemand
 from pybal.daemon.ports import DaemonPorts
-from pybal.errors import KernelError
+from pybal.errors import KernelError, said_by
 from pybal.handover.inherited import take_descriptors
 from pybal.handover.legacy import Legacy
 from pybal.handover.listeners import KeptListeners
@@ -230,7 +230,8 @@ def _run(running: Running, begun: _Begun) -> int:
             _log.critical("Another PyBal manages this IPVS table: {error}", error=str(error))
             return EXIT_ANOTHER
         except OSError as error:
-            _log.warn("Whether another PyBal runs cannot be known: {error}", error=str(error))
+            text = "Whether another PyBal runs cannot be known: {file}: {error}"
+            _log.warn(text, file=error.filename, error=said_by(error))
     now = _steady_clock(begun.logging)
     place = _place()
     store, successor = None, None
@@ -384,7 +385,8 @@ def _place() -> Place | None:
     try:
         return this_place()
     except OSError as error:
-        _log.warn("It cannot be known which IPVS services are PyBal's: {error}", error=str(error))
+        text = "It cannot be known which IPVS services are PyBal's: {file}: {error}"
+        _log.warn(text, file=error.filename, error=said_by(error))
         return None
 
 

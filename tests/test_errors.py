@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import errno
+from pathlib import Path
 
 import pytest
 
+import pybal.errors
 from pybal.errors import (
     ControlError,
     HTTPFetchError,
@@ -14,7 +17,10 @@ from pybal.errors import (
     NoSuchThingError,
     describe_os_error,
     is_local_fault,
+    said_by,
 )
+
+_STR = ast.dump(ast.Name("str", ast.Load()))
 
 OURS = ("EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "ENOSPC", "EAGAIN", "EADDRNOTAVAIL", "EADDRINUSE",
         "EPERM")  # fmt: skip
@@ -33,6 +39,46 @@ def test_what_the_network_says_is_of_the_server(name: str) -> None:
 def test_an_error_of_the_system_is_in_the_words_of_the_system() -> None:
     assert describe_os_error(OSError(errno.ECONNREFUSED, "x")) == "connection refused"
     assert describe_os_error(OSError("its own words")) == "its own words"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/x"), "No space left on device"),
+        (OSError("its own words"), "its own words"),
+        (TimeoutError(), "TimeoutError"),
+        (ControlError("ours"), "ours"),
+        (KeyError("web"), "KeyError: 'web'"),
+        (None, ""),
+    ],
+)
+def test_what_an_exception_says_has_neither_numbers_nor_names_of_our_classes(
+    error: BaseException | None, said: str
+) -> None:
+    assert said_by(error) == said
+
+
+def test_no_error_of_the_system_is_said_with_its_number() -> None:
+    """`str()` of an OSError is `[Errno 2] No such file or directory: '/x'`."""
+    handlers = [
+        (path, handler)
+        for path in Path(pybal.errors.__file__).parent.rglob("*.py")
+        if "OSError" in (text := path.read_text())
+        for handler in ast.walk(ast.parse(text))
+        if isinstance(handler, ast.ExceptHandler) and handler.name and handler.type
+        if any("OSError" in ast.dump(part) for part in ast.walk(handler.type))
+    ]
+    assert len(handlers) > 40
+    told = [
+        f"{path}:{node.lineno}"
+        for path, handler in handlers
+        for node in ast.walk(handler)
+        if isinstance(node, ast.FormattedValue)
+        or (isinstance(node, ast.Call) and ast.dump(node.func) == _STR)
+        for said in ([node.value] if isinstance(node, ast.FormattedValue) else node.args)
+        if isinstance(said, ast.Name) and said.id == handler.name
+    ]
+    assert told == []
 
 
 def test_an_error_is_its_text_and_knows_the_rest() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from twisted.logger import Logger
 
+from pybal.errors import said_by
 from pybal.state.state_file import Document, StateFile, load_or_warn
 
 _NAME = "bfd.json"
@@ -35,7 +36,7 @@ class BFDNumbers:
         except OSError as error:
             self._log.warn(
                 "BFD's sequence numbers cannot be kept for the next start: {why}",
-                why=error.strerror or str(error),
+                why=said_by(error),
             )
 
 

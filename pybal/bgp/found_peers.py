@@ -13,6 +13,7 @@ from pybal.bgp.network import BGPNetwork
 from pybal.bgp.peering import Peering
 from pybal.bgp.settings import InterfacePeer, PeerGroup, PeerSettings, SpeakerSettings
 from pybal.bgp.snapshot import PeerSnapshot
+from pybal.errors import said_by
 from pybal.model import IPAddress
 from pybal.runtime.retry import Retry
 
@@ -70,7 +71,7 @@ class LinkNeighbour:
         try:
             self._stop = self._network.discover(interface, self._advertised)
         except OSError as error:
-            reason = error.strerror or str(error)
+            reason = said_by(error)
             if reason != self._error:
                 self._error = reason
                 self._log.error(

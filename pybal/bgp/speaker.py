@@ -25,6 +25,7 @@ from pybal.bgp.settings import ExportPolicy, PeerGroup, PeerSettings, SpeakerSet
 from pybal.bgp.snapshot import PeerSnapshot
 from pybal.bgp.summing import SummingLog
 from pybal.bgp.takeover import LeftSessions
+from pybal.errors import said_by
 from pybal.handover.format import HandoverError
 from pybal.model import IPAddress
 from pybal.net.listener import Listener
@@ -110,7 +111,7 @@ class Speaker:
         try:
             peering.take_over(taken)
         except (OSError, HandoverError) as error:
-            self._left.give_up(taken, str(error))
+            self._left.give_up(taken, said_by(error))
             return False
         return True
 

@@ -17,6 +17,7 @@ from pybal.bgp.negotiation import Session
 from pybal.bgp.ports import BGPPorts
 from pybal.bgp.settings import PeerSettings, SpeakerSettings
 from pybal.bgp.takeover import TakenSession
+from pybal.errors import said_by
 from pybal.handover.format import Entry, HandoverError, Kind
 from pybal.runtime.naming import counted
 
@@ -44,7 +45,9 @@ def keep_session(
             since=now,
         )
     except (OSError, HandoverError) as error:
-        log.warn("The session with {peer} is not kept: {error}", peer=peer.label, error=str(error))
+        log.warn(
+            "The session with {peer} is not kept: {error}", peer=peer.label, error=said_by(error)
+        )
         return
     recorder.establish(f"{SESSION_PREFIX}{cookie:x}", kept, connection.waiting, lambda: _said(link))
 

@@ -30,6 +30,7 @@ from pybal.bgp.negotiation import Session
 from pybal.bgp.notification import hard_reset
 from pybal.bgp.recorder import Recorder, RecordPorts
 from pybal.bgp.settings import PeerSettings, SpeakerSettings
+from pybal.errors import said_by
 from pybal.handover.connection import ByteCounts, byte_counts, cookie
 from pybal.handover.format import Entry, HandoverError, Received
 from pybal.handover.memory import RecordMemory
@@ -146,7 +147,7 @@ class SessionKeeper:
         try:
             return Recorder(self._ports, transport.getHandle())
         except (OSError, HandoverError) as error:
-            self._log.warn("A session of BGP cannot be kept: {error}", error=str(error))
+            self._log.warn("A session of BGP cannot be kept: {error}", error=said_by(error))
             return None
 
     def take_left(self) -> Iterator[LeftSession]:
@@ -160,7 +161,7 @@ class SessionKeeper:
                 if not isinstance(error, (OSError, HandoverError)):
                     self._log.failure("A session of the process before us is not understood")
                 self._log.warn(
-                    "A session of the process before us cannot go on: {error}", error=str(error)
+                    "A session of the process before us cannot go on: {error}", error=said_by(error)
                 )
                 for descriptor in descriptors:
                     _drop(descriptor)
@@ -287,7 +288,7 @@ class LeftSessions:
             self._close(left, CeaseSubcode.ADMINISTRATIVE_RESET, str(error))
         except Exception as error:  # noqa: BLE001 - as said above
             self._log.failure("What the process before us has left is not understood")
-            self._close(left, CeaseSubcode.ADMINISTRATIVE_RESET, repr(error))
+            self._close(left, CeaseSubcode.ADMINISTRATIVE_RESET, said_by(error))
         return None
 
     def give_up(self, taken: TakenSession, why: str) -> None:

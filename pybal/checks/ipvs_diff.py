@@ -17,6 +17,7 @@ from pybal.checks.asking import Ask, AskingError, HTTPAsk, ask_json
 from pybal.checks.kernel_table import Table, TableError, from_node_exporter, from_proc
 from pybal.checks.program import parser, run, url
 from pybal.checks.result import Result, State
+from pybal.errors import said_by
 from pybal.net.addresses import endpoint
 from pybal.runtime.naming import named
 
@@ -138,4 +139,4 @@ def _kernel(options: argparse.Namespace) -> Table:
     except FileNotFoundError as error:
         raise TableError(f"no {path}: the kernel's module ip_vs is not loaded") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise TableError(f"{path} cannot be read: {error}") from error
+        raise TableError(f"{path} cannot be read: {said_by(error)}") from error

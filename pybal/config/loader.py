@@ -33,6 +33,7 @@ from pybal.config.secrets import find_secrets, read_secret
 from pybal.config.section import SectionReader
 from pybal.config.service_section import ServiceDraft, read_service
 from pybal.config.settings import BGPSettings, ServiceSettings, Settings
+from pybal.errors import said_by
 from pybal.net.addresses import parse_address
 from pybal.runtime.naming import counted
 from pybal.state.files import read_now
@@ -57,7 +58,7 @@ def load(path: Path, kinds: MonitorKinds, known: Known = NOTHING_KNOWN) -> LoadR
     try:
         content, modified_at = _read(path)
     except OSError as error:
-        return _refused(path, f"cannot be read: {error.strerror or error}")
+        return _refused(path, f"cannot be read: {said_by(error)}")
     except BadValueError as bad:
         return _refused(path, str(bad))
     result = parse_content(content, str(path), kinds, readable_by=_who_may_read(path), known=known)

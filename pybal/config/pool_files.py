@@ -10,7 +10,7 @@ from pathlib import Path
 from pybal.config.pool_list import MAX_LIST_BYTES, PoolList, parse_pool_bytes
 from pybal.config.problems import LoadResult, Problem, Severity
 from pybal.config.settings import FileSource, ServiceSettings, Settings
-from pybal.errors import SourceError
+from pybal.errors import SourceError, said_by
 from pybal.net.addresses import parse_address
 from pybal.runtime.naming import named
 from pybal.state.files import read_regular_file
@@ -62,7 +62,7 @@ def _problems(path: Path, services: list[ServiceSettings]) -> Iterator[Problem]:
         if isinstance(error, FileNotFoundError) and path.parent.is_dir():
             yield problem(Severity.WARNING, f"{of} is not there: is its name misspelt?")
         else:
-            yield problem(Severity.NOTE, f"{of} cannot be read: {error.strerror or error}")
+            yield problem(Severity.NOTE, f"{of} cannot be read: {said_by(error)}")
         return
     except SourceError as error:
         yield problem(Severity.WARNING, f"{of} cannot be used: {error}")

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from pybal.config.bad_value import BadValueError
 from pybal.config.ini import Document
 from pybal.config.source_url import mask_url
+from pybal.errors import said_by
 from pybal.net.url_text import without_likely_secrets
 from pybal.state.files import read_now
 
@@ -64,7 +65,7 @@ def read_secret(path: Path) -> str:
             _check(os.fstat(file.fileno()))
             content = read_now(file, _MAX_BYTES + 1)
     except OSError as error:
-        raise BadValueError(f"cannot be read: {error.strerror or error}") from error
+        raise BadValueError(f"cannot be read: {said_by(error)}") from error
     try:
         text = content.decode("utf-8").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError as error:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
-from pybal.errors import ControlError, PyBalError
+from pybal.errors import ControlError, PyBalError, said_by
 
 READ_TIMEOUT_S = 20.0
 STREAM_TIMEOUT_S = 60.0
@@ -156,8 +156,7 @@ class SocketClient:
             except TimeoutError as error:
                 raise self._none(f"has been silent for {STREAM_TIMEOUT_S:g} s") from error
             except (OSError, http.client.HTTPException) as error:
-                what = str(error) or type(error).__name__
-                raise self._none(f"broke off the stream: {what}") from error
+                raise self._none(f"broke off the stream: {said_by(error)}") from error
         raise self._none("ended the stream")
 
     def get_text(self, *segments: str) -> str:
@@ -183,8 +182,7 @@ class SocketClient:
             except TimeoutError as error:
                 raise self._none(f"gives no answer within {timeout_s:g} s") from error
             except (OSError, http.client.HTTPException) as error:
-                what = str(error) or type(error).__name__
-                raise self._none(f"broke off the exchange: {what}") from error
+                raise self._none(f"broke off the exchange: {said_by(error)}") from error
         if response.status != HTTPStatus.OK:
             raise _refusal(response.status, answer)
         return answer
@@ -205,7 +203,7 @@ class SocketClient:
             raise self._none("may not be used: permission denied", self._who_may()) from error
         except OSError as error:
             connection.close()
-            raise self._none(f"cannot be used: {error.strerror or error}", _START) from error
+            raise self._none(f"cannot be used: {said_by(error)}", _START) from error
         return connection
 
     def _none(self, what: str, remedy: str = "Look into its log") -> NoDaemonError:

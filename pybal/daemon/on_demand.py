@@ -17,6 +17,7 @@ from pybal.config.settings import (
     Settings,
     SourceSettings,
 )
+from pybal.errors import said_by
 from pybal.monitors.proxyfetch import ProxyFetchSettings
 from pybal.monitors.registry import BUILT_IN
 from pybal.runtime.file_stamp import file_stamp
@@ -72,7 +73,7 @@ class CodeOnDemand:
         try:
             importlib.import_module(piece.module)
         except (ImportError, OSError) as error:
-            return f"{piece.name}'s code cannot be loaded: {error}"
+            return f"{piece.name}'s code cannot be loaded: {said_by(error)}"
         return None
 
     def _other_version(self, piece: Piece) -> str | None:

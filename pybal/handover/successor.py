@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NoReturn
 
+from pybal.errors import said_by
 from pybal.handover.own_store import OwnStore
 from pybal.handover.store import DescriptorStore, manager_store
 from pybal.runtime.held_signals import BETWEEN_PROGRAMS, hold_signals
@@ -56,8 +57,10 @@ class Successor:
                 timeout=_CHECK_S,
                 check=False,
             )
+        except subprocess.TimeoutExpired:
+            return (f"{self._program} --check-config: no answer within {_CHECK_S:g} s",)
         except (OSError, subprocess.SubprocessError) as error:
-            return (f"{self._program} --check-config: {error}",)
+            return (f"{self._program} --check-config: {said_by(error)}",)
         if done.returncode == 0:
             return ()
         reasons = _refusal(done.stdout)
@@ -81,7 +84,7 @@ class Successor:
                 signal.pthread_kill(threading.get_ident(), number)
             os.execve(self._program, self._command, self._environment | told)  # noqa: S606
         except OSError as error:
-            sys.stderr.write(f"[pybal] CRITICAL: {self._program} cannot be run: {error}\n")
+            sys.stderr.write(f"[pybal] CRITICAL: {self._program} cannot be run: {said_by(error)}\n")
             sys.stderr.flush()
         os._exit(1)
 

@@ -17,7 +17,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, get_args
 
-from pybal.errors import PyBalError
+from pybal.errors import PyBalError, said_by
 from pybal.history.event import Kind, LedgerEvent
 from pybal.history.incidents import Incident, Subject, SubjectKind
 from pybal.history.query import EventQuery, HistoryBusyError
@@ -107,7 +107,7 @@ def translating() -> Iterator[None]:
 
 def _translated(error: sqlite3.Error | OSError) -> PyBalError | None:
     if isinstance(error, OSError):
-        return UnusableError(error.strerror or str(error))
+        return UnusableError(said_by(error))
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     if code in _DAMAGED:
         return DamagedError(str(error))

@@ -17,7 +17,7 @@ from typing import TypeVar
 from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.logger import Logger
 
-from pybal.errors import PyBalError
+from pybal.errors import said_by
 from pybal.history.database import (
     DamagedError,
     Database,
@@ -272,7 +272,7 @@ class DiskHistory:
         self._tried.set()
         self._busy_since_s = None
         self._errors_total += 1
-        self._error = str(error) if isinstance(error, PyBalError) else repr(error)
+        self._error = said_by(error)
         if isinstance(error, UnusableError):
             return database
         if database is not None:
@@ -342,7 +342,7 @@ class DiskHistory:
         except Exception as error:  # noqa: BLE001
             # The fault is in these events: others may be better.
             self._errors_total += 1
-            self._error = f"{type(error).__name__}: {error}"
+            self._error = said_by(error)
             self._gone(len(events), _NOT_WRITABLE)
             return
         if self._failures:  # Else some events were at fault, and others like them may come.

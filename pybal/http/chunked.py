@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from pybal.http.head import BadResponseError
+from pybal.runtime.naming import quoted_bytes
 
 MAX_LINE_BYTES = 64 * 1024
 """Of a line between chunks, and of all trailers together."""
@@ -52,7 +53,9 @@ class ChunkedBody:
     def _line(self, line: bytes) -> None:
         if self._ends_chunk:
             if line not in _EMPTY_LINES:
-                raise BadResponseError(f"a chunk that is longer than its size: {_shown(line)}")
+                raise BadResponseError(
+                    f"a chunk that is longer than its size: {quoted_bytes(line, _MOST_SHOWN)}"
+                )
             self._ends_chunk = False
         elif self._in_trailers:
             self._trailer_bytes += len(line)
@@ -62,11 +65,7 @@ class ChunkedBody:
         else:
             match = _SIZE.fullmatch(line)
             if match is None:
-                raise BadResponseError(f"illegal chunk header: {_shown(line)}")
+                raise BadResponseError(f"illegal chunk header: {quoted_bytes(line, _MOST_SHOWN)}")
             self._left = int(match[1], 16)
             self._in_trailers = not self._left
             self._ends_chunk = not self._in_trailers
-
-
-def _shown(line: bytes) -> str:
-    return f"{line[:_MOST_SHOWN]!r}{'…' if len(line) > _MOST_SHOWN else ''}"

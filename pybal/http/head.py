@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from pybal.errors import HTTPFetchError
+from pybal.runtime.naming import quoted_bytes
 
 MAX_HEADER_LINES = 1000
 """More are refused: each takes its time, and http.client takes a hundred."""
@@ -103,7 +104,7 @@ def no_status_line(data: bytes) -> BadResponseError:
 def _unambiguous(text: str) -> str:
     """The head with each header on one line; refused if readers may differ in what it says."""
     if byte := _AMBIGUOUS.search(text):
-        raise BadResponseError(f"headers that hold the byte {byte[0].encode('latin-1')!r}")
+        raise BadResponseError(f"headers that hold the byte {byte[0]!r}")
     first_fold = _FOLD.search(text)
     if first_fold is None:
         return text
@@ -148,4 +149,4 @@ def _shown(data: bytes) -> str:
     """The first line of what came, as much of it as fits into a log line."""
     start = data[: _MOST_SHOWN + 2]
     line = start.partition(b"\n")[0].removesuffix(b"\r") or start
-    return f"{line[:_MOST_SHOWN]!r}{'…' if len(line) > _MOST_SHOWN else ''}"
+    return quoted_bytes(line, _MOST_SHOWN)

@@ -6,6 +6,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from pybal.config.settings import ControlSettings
+from pybal.errors import said_by
 from pybal.handover.listeners import KeptListeners
 from pybal.instrumentation.late_site import LateSite
 from pybal.instrumentation.server import Accepting
@@ -82,7 +83,7 @@ class ControlServer:
             self._accepting.log.error(
                 "Group {group} cannot be let in to the control socket: {error}",
                 group=self.settings.group,
-                error=str(error),
+                error=said_by(error),
             )
 
     def stop(self) -> Deferred[None]:
@@ -131,7 +132,7 @@ class ControlServer:
             "Group {group}, which control-socket-group names, cannot be looked up: {error}; only "
             "root may use the control socket",
             group=group,
-            error=failure.getErrorMessage(),
+            error=said_by(failure.value),
         )
 
 

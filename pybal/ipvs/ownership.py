@@ -46,6 +46,7 @@ from typing import NamedTuple, Protocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from pybal.errors import said_by
 from pybal.ipvs.model import ServiceKey
 from pybal.runtime.clock import DelayedCall, Timer, cancel
 from pybal.runtime.threads import InThread
@@ -260,7 +261,7 @@ class Ownership:
     def _not_written(self, failure: Failure) -> None:
         cancel(self._overdue)
         self._being_written = None
-        self._fail(f"the record of PyBal's services cannot be written: {failure.getErrorMessage()}")
+        self._fail(f"the record of PyBal's services cannot be written: {said_by(failure.value)}")
         self._tell()
 
     def _tell(self) -> None:

@@ -19,6 +19,7 @@ from pybal.monitors.target import MonitorPorts, Target
 from pybal.net.answer_time import AnswerTime
 from pybal.net.port import Channel, UDPEvents
 from pybal.runtime.clock import cancel
+from pybal.runtime.naming import quoted_bytes
 
 T = TypeVar("T")
 
@@ -160,4 +161,4 @@ class AskingMonitor(LoopingMonitor):
 
 def shown(data: bytes) -> str:
     """The start of what a server sent, for a reason."""
-    return repr(data[:60])[1:] + ("…" if len(data) > 60 else "")
+    return quoted_bytes(data, 60)

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from pybal.config.settings import User
-from pybal.errors import PyBalError
+from pybal.errors import PyBalError, said_by
 from pybal.runtime.threads import OwnThread, in_own_thread
 from pybal.runtime.threads import own_thread as real_own_thread
 
@@ -85,7 +85,7 @@ class CommandUser:
         if self._asking == user:
             self._asking = None
         if isinstance(answer, Failure):
-            why = answer.getErrorMessage()
+            why = said_by(answer.value)
             self._log.error("The groups of {user} are not known: {why}", user=str(user), why=why)
         elif user == self._user:
             self._groups = answer

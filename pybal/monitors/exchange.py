@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pybal.net.tls_facts import TLSFacts
 from pybal.net.url_text import HIDDEN, without_secrets
-from pybal.runtime.naming import counted, printable, shortened
+from pybal.runtime.naming import counted, printable, quoted_bytes, shortened
 
 MAX_STEPS = 200
 _SHOWN_BYTES = 200
@@ -51,8 +51,7 @@ class Record:
 def bytes_text(data: bytes) -> str:
     """How much, and how it begins."""
     size = counted(len(data), "byte")
-    more = "…" if len(data) > _SHOWN_BYTES else ""
-    return f"{size}: {data[:_SHOWN_BYTES]!r}{more}" if data else size
+    return f"{size}: {quoted_bytes(data, _SHOWN_BYTES)}" if data else size
 
 
 def sent_text(data: bytes) -> str:
@@ -84,8 +83,7 @@ def response_lines(start: bytes) -> list[str]:
     if len(headers) > _SHOWN_LINES:
         lines.append(f"< {counted(len(headers) - _SHOWN_LINES, 'header')} more")
     if body:
-        more = "…" if len(body) > _SHOWN_BYTES else ""
-        lines.append(f"< body: {body[:_SHOWN_BYTES]!r}{more}")
+        lines.append(f"< body: {quoted_bytes(body, _SHOWN_BYTES)}")
     return lines
 
 

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pybal.errors import said_by
 from pybal.handover.bag import DescriptorBag, take_out
 from pybal.handover.connection import byte_counts, cookie
 from pybal.handover.format import HandoverError
@@ -111,7 +112,8 @@ class MonitorMemory:
                     yield states
             except (OSError, HandoverError, ValueError) as error:
                 self._log.warn(
-                    "What monitors knew before this start is not used: {error}", error=str(error)
+                    "What monitors knew before this start is not used: {error}",
+                    error=said_by(error),
                 )
             finally:
                 with contextlib.suppress(OSError):
@@ -259,7 +261,7 @@ class MonitorMemory:
 
     def _give_up(self, error: Exception) -> None:
         self._log.warn(
-            "Monitors' states are not kept for the next process: {error}", error=str(error)
+            "Monitors' states are not kept for the next process: {error}", error=said_by(error)
         )
         self.end()
 

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, TimeoutError, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from pybal.errors import ResolutionError
+from pybal.errors import said_by
 from pybal.names.parsing import Addresses
 from pybal.runtime.clock import cancel
 
@@ -139,6 +139,4 @@ class LookUps:
 def _why(failure: Failure) -> str:
     if isinstance(failure.value, TimeoutError):
         return f"no answer within {LOOKUP_TIMEOUT_S:.0f} s"
-    if isinstance(failure.value, ResolutionError):
-        return str(failure.value)
-    return f"{type(failure.value).__name__}: {failure.getErrorMessage()}"
+    return said_by(failure.value)

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
+from pybal.errors import said_by
 from pybal.runtime.clock import Timer
 from pybal.runtime.retry import Retry
 
@@ -54,7 +55,7 @@ class Listener(Generic[Port]):
             self._log.info("Listening on {where}", where=self._where)
 
     def _try_again(self, error: Exception) -> None:
-        reason = str(getattr(error, "socketError", error))
+        reason = said_by(getattr(error, "socketError", error))
         if not self._keeps_trying:
             self._log.warn("Not listening on {where}: {reason}", where=self._where, reason=reason)
             return

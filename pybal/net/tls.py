@@ -23,7 +23,7 @@ from service_identity.pyopenssl import verify_hostname, verify_ip_address
 from twisted.internet import ssl
 from twisted.logger import Logger
 
-from pybal.errors import PyBalError, SourceError
+from pybal.errors import PyBalError, SourceError, said_by
 from pybal.net.tls_facts import TLSFacts, TLSSetupError
 from pybal.net.tls_groups import offer_x25519_alone
 from pybal.runtime.file_stamp import FileStamp
@@ -68,7 +68,7 @@ class TLSConnections:
             if server_name is not None:
                 connection.set_tlsext_host_name(server_name)
         except (UnicodeError, SSL.Error) as error:
-            raise TLSSetupError(f"TLS to {host!r} cannot be set up: {error}") from None
+            raise TLSSetupError(f"TLS to {host!r} cannot be set up: {ssl_text(error)}") from None
         connection.set_connect_state()
         return connection
 
@@ -97,7 +97,8 @@ class TLSConnections:
             blocks = self._files.read(Path(ca_file)).split(_END_OF_CERTIFICATE)[:-1]
             found = [ssl.Certificate.loadPEM(block + _END_OF_CERTIFICATE) for block in blocks]
         except (OSError, SourceError, ValueError, CryptoError) as error:
-            raise TLSSetupError(f"cannot use the certificates of {ca_file}: {error}") from None
+            why = ssl_text(error) if isinstance(error, CryptoError) else said_by(error)
+            raise TLSSetupError(f"cannot use the certificates of {ca_file}: {why}") from None
         if not found:
             raise TLSSetupError(f"{ca_file} holds no certificate")
         return cast(Any, ssl.trustRootFromCertificates)(found)  # untyped in Twisted
@@ -161,7 +162,7 @@ def tls_facts(connection: SSL.Connection) -> TLSFacts:
     )
 
 
-def ssl_text(error: SSL.Error) -> str:
+def ssl_text(error: Exception) -> str:
     """OpenSSL's own words out of its list of (library, function, reason)."""
     if error.args and isinstance(error.args[0], list):
         reasons = [str(entry[-1]) for entry in error.args[0] if entry]

@@ -9,6 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from pybal.errors import said_by
 from pybal.model import SourceList
 from pybal.runtime.clock import Timer
 from pybal.runtime.retry import Retry
@@ -67,7 +68,7 @@ class ListQueue:
         if self._stopped:
             return
         self._faults += 1
-        self.error = f"{type(failure.value).__name__}: {failure.getErrorMessage()}"
+        self.error = said_by(failure.value)
         self._retry.failed()
 
     def forget_last_run(self) -> None:

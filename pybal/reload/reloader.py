@@ -16,7 +16,7 @@ from pybal.config.monitor_kinds import MonitorKinds
 from pybal.config.problems import LoadResult
 from pybal.config.settings import Settings
 from pybal.config.snapshot import ReloadOutcome, ReloadSnapshot
-from pybal.errors import PyBalError
+from pybal.errors import PyBalError, said_by
 from pybal.reload.at_start import absolute
 from pybal.reload.difference import NeedsRestart, ReloadStep, difference, in_force, lines
 from pybal.reload.last_good_config import LastGoodConfig
@@ -242,7 +242,7 @@ class Reloader:
         )
 
     def _apply_in_part(self, steps: tuple[str, ...], failure: Failure) -> None:
-        error, path = _said(failure), self.running.path
+        error, path = said_by(failure.value), self.running.path
         self.running = applied_in_part(self.running, error, steps, self._ports.now())
         # Where it failed is what mends it, be it an error that is expected elsewhere.
         self._log.failure("{path} was applied in part: {error}", failure, path=path, error=error)
@@ -251,7 +251,7 @@ class Reloader:
         """Before anything was changed, or by a stop."""
         if self._stopped and failure.check(CancelledError):
             return self._cut_short()
-        error = _said(failure)
+        error = said_by(failure.value)
         self.running = refused(self.running, (error,), self._ports.now())
         if failure.check(PyBalError):
             self._log.error("Not reloaded: {error}", error=error)
@@ -304,11 +304,6 @@ class Reloader:
 
     def _looked_at(self, sha256: str | None) -> None:
         self.running = looked_at(self.running, sha256, self._ports.now())
-
-
-def _said(failure: Failure) -> str:
-    kind = type(failure.value).__name__
-    return f"{kind}: {failure.getErrorMessage()}"
 
 
 def _sha256(path: str) -> str | None:

@@ -45,6 +45,11 @@ def quoted(value: object, most: int) -> str:
     return shortened(repr(value), most)
 
 
+def quoted_bytes(data: bytes, most: int) -> str:
+    """How bytes of others begin: what is no ASCII is escaped."""
+    return repr(data[:most])[1:] + ("…" if len(data) > most else "")
+
+
 def counted(number: int, what: str, more: str = "") -> str:
     """`1 server`, `2 servers`; `more` is the word for several if that is not `what` with an s."""
     return f"{number} {what if number == 1 else more or what + 's'}"

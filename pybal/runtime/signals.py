@@ -11,6 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from pybal.errors import said_by
 from pybal.runtime.held_signals import HARMLESS, let_signals_in
 
 TakeSignal = Callable[[int, Callable[[int, object], None]], object]
@@ -94,7 +95,7 @@ class SignalHandling:
             self._asking = True
             self._log.info("SIGUSR2: looking whether the next one can start")
             asked = self._objections()
-            asked.addErrback(lambda failure: (f"it cannot be asked: {failure.getErrorMessage()}",))
+            asked.addErrback(lambda failure: (f"it cannot be asked: {said_by(failure.value)}",))
             asked.addCallback(self._asked)
 
     def _asked(self, objections: tuple[str, ...]) -> None:

@@ -18,7 +18,7 @@ from twisted.logger import Logger
 
 from pybal.config.pool_list import PoolList
 from pybal.config.settings import EtcdSource
-from pybal.errors import ResolutionError, SourceError
+from pybal.errors import ResolutionError, SourceError, said_by
 from pybal.model import IPAddress
 from pybal.runtime.backoff import backoff_s
 from pybal.runtime.stopping import end_each
@@ -160,7 +160,7 @@ class Watcher:
             except SourceError as error:
                 self._failed(str(error))
             except Exception as error:  # noqa: BLE001 - no fault of a library may end the watch
-                self._failed(f"unexpected {type(error).__name__}: {error}")
+                self._failed(f"unexpected {said_by(error)}")
             self._pause(self._stopping, backoff_s(failures, RETRY_S, MAX_RETRY_S, self._random))
             failures += 1
 

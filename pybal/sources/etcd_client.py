@@ -31,6 +31,11 @@ TIMEOUT_S = 5.0
 READ_S = 10.0
 """For a whole answer, from the question on; for a watch's, from the body's first byte on."""
 
+_NOISE = re.compile(
+    r"^(<.*? at 0x\w+>|\w+\(host=[^)]*\)): |\[Errno -?\d+\] | \(_ssl\.c:\d+\)"
+    r"| \(read timeout=[\d.]+\)"
+)
+_OF_TLS = re.compile(r"\[SSL(: \w+)?\] ")
 _SHOWN = 200
 """So much of an error: its text may have a whole answer in it."""
 
@@ -134,11 +139,10 @@ class PythonEtcdClient:
 
 
 def _why(error: Exception) -> str:
-    """What lies beneath the wrappings of python-etcd and urllib3, without object addresses."""
+    """What lies beneath the wrappings of python-etcd and urllib3, without what only a programmer
+    reads: object addresses, numbers of errors, lines of C."""
     beneath = getattr(error, "cause", None) or error
     beneath = getattr(beneath, "reason", None) or beneath
     if len(beneath.args) > 1 and isinstance(beneath, urllib3.exceptions.HTTPError):
         beneath = urllib3.exceptions.HTTPError(beneath.args[-1])  # the first is the connection
-    return (
-        re.sub(r"^(<.*? at 0x\w+>|\w+\(host=[^)]*\)): ", "", str(beneath)) or type(beneath).__name__
-    )
+    return _OF_TLS.sub("TLS: ", _NOISE.sub("", str(beneath))) or type(beneath).__name__

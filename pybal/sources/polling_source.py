@@ -12,7 +12,7 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from pybal.config.pool_list import PoolList
-from pybal.errors import HTTPFetchError, SourceError
+from pybal.errors import HTTPFetchError, SourceError, said_by
 from pybal.runtime.stopping import end_each
 from pybal.sources.last_good_list import LastGoodList
 from pybal.sources.poller import Pauses, Poller
@@ -81,6 +81,6 @@ class PollingSource(Source):
         except CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - a document that upsets us is no list
-            self._last_good.reject(f"unexpected {type(error).__name__}: {error}")
+            self._last_good.reject(f"unexpected {said_by(error)}")
             return False
         return True

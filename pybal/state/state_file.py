@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from pybal.errors import PyBalError, describe_os_error
+from pybal.errors import PyBalError, describe_os_error, said_by
 from pybal.runtime.clock import DelayedCall
 from pybal.runtime.naming import shortened
 from pybal.runtime.retry import Retry
@@ -202,7 +202,7 @@ class WriteBehind(Generic[T]):
         if failure.check(NoThreadError):
             self._writing, self._next = False, ()
         if not self._retry.failures:
-            self._failed(failure.getErrorMessage())
+            self._failed(f"{self._file.path}: {said_by(failure.value)}")
         if not self._stopped:
             self._files.failed(self._file.path, failure.value, self._write)
             self._retry.failed()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from pybal.errors import said_by
 from pybal.runtime.clock import Clock
 from pybal.runtime.threads import InThread
 
@@ -30,8 +31,7 @@ class StateWriting:
     def failed(self, path: Path, error: BaseException | None, again: Callable[[], None]) -> None:
         """The newest content is not on the disk; `again` tries once more."""
         self._begun_at_s.pop(path, None)
-        words = error.strerror if isinstance(error, OSError) else None
-        self._unwritten[path] = words or str(error), again
+        self._unwritten[path] = said_by(error), again
 
     def hurry(self) -> None:
         """The process is about to end: what could not be written may have room by now."""

@@ -44,13 +44,13 @@ def test_what_has_not_come_is_waited_for() -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"\n", r"illegal chunk header: b'\\n'"),
+        (b"\n", r"illegal chunk header: '\\n'"),
         (b"\r\n", "illegal chunk header"),
         (b"x\r\n", "illegal chunk header"),
         (b"-1\r\n", "illegal chunk header"),
         (b"11112222333344445\r\n", "illegal chunk header"),
-        (b"2\r\nabc\r\n", r"a chunk that is longer than its size: b'c\\r\\n'$"),
-        (b"x" * 61 + b"\n", f"illegal chunk header: b'{'x' * 60}'…$"),
+        (b"2\r\nabc\r\n", r"a chunk that is longer than its size: 'c\\r\\n'$"),
+        (b"x" * 61 + b"\n", f"illegal chunk header: '{'x' * 60}'…$"),
     ],
 )
 def test_what_is_not_chunked_is_refused(data: bytes, words: str) -> None:

@@ -52,15 +52,15 @@ COMPLETE = {
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 REFUSED = {
-    "junk": (b"\x16\x03\x01\x02\x00\x01\x00\x01", "no HTTP status line: b'.x16.x03"),
+    "junk": (b"\x16\x03\x01\x02\x00\x01\x00\x01", "no HTTP status line: '.x16.x03"),
     "a mail server": (
         b"220 mail.example.org ESMTP\r\n\r\n",
-        "no HTTP status line: b'220 mail.example.org ESMTP'$",
+        "no HTTP status line: '220 mail.example.org ESMTP'$",
     ),
-    "a status of letters": (b"HTTP/1.1 OK 200\r\n\r\n", "no HTTP status line: b'HTTP/1.1 OK 200'"),
+    "a status of letters": (b"HTTP/1.1 OK 200\r\n\r\n", "no HTTP status line: 'HTTP/1.1 OK 200'"),
     "a header without colon": (b"HTTP/1.1 200 OK\r\nnonsense\r\n\r\n", "illegal header line"),
     "a length too short": (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nabc", "2 bytes more than"),
-    "chunked garbage": (CHUNKED + b"zz\r\n", "illegal chunk header: b'zz"),
+    "chunked garbage": (CHUNKED + b"zz\r\n", "illegal chunk header: 'zz"),
     "a chunk without a size": (CHUNKED + b"\r\n", "illegal chunk header"),
     "a chunk of a negative size": (CHUNKED + b"-1\r\n", "illegal chunk header"),
     "a chunk of too large a size": (CHUNKED + b"1" * 17 + b"\r\n", "illegal chunk header"),

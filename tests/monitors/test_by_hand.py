@@ -192,7 +192,7 @@ def test_a_payload_that_may_be_a_password_is_not_shown() -> None:
     (check,) = rig.check(TCPCheckSettings(send=b"AUTH hunter2\r\n", timeout_s=1.0))
     assert "hunter2" not in "".join(texts(check))
     assert texts(check)[2] == "sent 14 bytes (not shown: they may hold a secret)"
-    assert sent_text(b"PING\r\n") == "6 bytes: b'PING\\r\\n'"
+    assert sent_text(b"PING\r\n") == "6 bytes: 'PING\\r\\n'"
 
 
 def test_nothing_that_may_be_a_secret_is_shown_of_a_request() -> None:

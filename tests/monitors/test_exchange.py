@@ -43,10 +43,10 @@ def test_of_very_many_steps_the_first_two_hundred_are_kept() -> None:
     ("data", "text"),
     [
         (b"", "0 bytes"),
-        (b"a", "1 byte: b'a'"),
-        (b"a\n", "2 bytes: b'a\\n'"),
-        (b"a" * 200, f"200 bytes: {b'a' * 200!r}"),
-        (b"a" * 201, f"201 bytes: {b'a' * 200!r}…"),
+        (b"a", "1 byte: 'a'"),
+        (b"a\n", "2 bytes: 'a\\n'"),
+        (b"a" * 200, f"200 bytes: {'a' * 200!r}"),
+        (b"a" * 201, f"201 bytes: {'a' * 200!r}…"),
     ],
 )
 def test_of_bytes_the_first_two_hundred_are_shown(data: bytes, text: str) -> None:
@@ -56,8 +56,8 @@ def test_of_bytes_the_first_two_hundred_are_shown(data: bytes, text: str) -> Non
 def test_of_a_body_the_first_two_hundred_bytes_are_shown() -> None:
     head = b"HTTP/1.1 200 OK\r\n\r\n"
     assert response_lines(head) == ["< HTTP/1.1 200 OK"]
-    assert response_lines(head + b"b" * 200)[1] == f"< body: {b'b' * 200!r}"
-    assert response_lines(head + b"b" * 201)[1] == f"< body: {b'b' * 200!r}…"
+    assert response_lines(head + b"b" * 200)[1] == f"< body: {'b' * 200!r}"
+    assert response_lines(head + b"b" * 201)[1] == f"< body: {'b' * 200!r}…"
 
 
 def test_of_an_answers_headers_forty_are_shown_and_no_secret() -> None:

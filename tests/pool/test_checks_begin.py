@@ -61,7 +61,7 @@ def test_none_of_several_is_left_out(monkeypatch: pytest.MonkeyPatch, method: st
     broken = Broken(monkeypatch, method, "IdleConnection", B)
     with capturedLogs():
         bench.list("a", "b")
-    assert bench.snapshot().list_error == "ListFailedError: b cannot be checked"
+    assert bench.snapshot().list_error == "b cannot be checked"
     broken.at = ""
     bench.clock.advance(TRY_AGAIN_S)
     assert bench.snapshot().list_error == ""
@@ -72,7 +72,7 @@ def test_none_of_several_is_left_out(monkeypatch: pytest.MonkeyPatch, method: st
 def test_where_its_name_has_moved_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = Broken(monkeypatch, "start", "IdleConnection", X)
     bench = moved(X)
-    assert bench.snapshot().list_error == "ListFailedError: a cannot be checked"
+    assert bench.snapshot().list_error == "a cannot be checked"
     broken.at = ""
     bench.clock.advance(TRY_AGAIN_S)
     assert bench.snapshot().list_error == ""
@@ -103,7 +103,7 @@ def test_those_of_a_name_that_answers_later_begin_later(monkeypatch: pytest.Monk
         bench.names.watches["a"].answer(ip_address(A))
     assert "a cannot be checked" in " ".join(map(format_line, events))
     assert bench.running == {"b"}
-    assert bench.snapshot().list_error == "ListFailedError: a cannot be checked"
+    assert bench.snapshot().list_error == "a cannot be checked"
     with capturedLogs():
         bench.clock.advance(TRY_AGAIN_S)
     assert bench.running == {"b"}
@@ -135,7 +135,7 @@ def test_those_of_a_trial_begin_later(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = Broken(monkeypatch, "start", "IdleConnection", X)
     with capturedLogs():
         bench.names.watches["a"].answer(ip_address(X))
-    assert bench.snapshot().list_error == "ListFailedError: a cannot be checked"
+    assert bench.snapshot().list_error == "a cannot be checked"
     broken.at = ""
     bench.clock.advance(TRY_AGAIN_S)
     assert checks(bench) == [("IdleConnection", A), ("IdleConnection", X)]
@@ -153,7 +153,7 @@ def test_those_where_a_server_was_found_up_begin_later(monkeypatch: pytest.Monke
         trial.say(True)
     assert checks(bench) == []
     assert bench.destinations == {X: 10}
-    assert bench.snapshot().list_error == "ListFailedError: a cannot be checked"
+    assert bench.snapshot().list_error == "a cannot be checked"
     broken.at = ""
     bench.clock.advance(TRY_AGAIN_S)
     assert checks(bench) == [("IdleConnection", X)]
@@ -170,7 +170,7 @@ def test_those_that_other_settings_bring_begin_later(monkeypatch: pytest.MonkeyP
         Deferred.fromCoroutine(bench.coordinator.reconfigure(settings))
         bench.clock.advance(0)
     assert checks(bench) == [("IdleConnection", A), ("ProxyFetch", A)]
-    assert bench.snapshot().list_error == "ListFailedError: b cannot be checked"
+    assert bench.snapshot().list_error == "b cannot be checked"
     broken.at = ""
     bench.clock.advance(TRY_AGAIN_S)
     both = ("IdleConnection", "ProxyFetch")
@@ -183,7 +183,7 @@ def test_what_cannot_be_made_is_made_later_and_others_check_meanwhile() -> None:
     with capturedLogs() as events:
         bench.list("a", "b")
     assert "a (by ProxyFetch) cannot be checked" in " ".join(map(format_line, events))
-    error = "ListFailedError: a (by ProxyFetch), b (by ProxyFetch) cannot be checked"
+    error = "a (by ProxyFetch), b (by ProxyFetch) cannot be checked"
     assert bench.snapshot().list_error == error
     assert checks(bench) == [("IdleConnection", A), ("IdleConnection", B)]
     at_first = [each for each in bench.made if each.running]
@@ -201,7 +201,7 @@ def test_a_server_that_nothing_checks_is_told_of_and_checked_later() -> None:
     with capturedLogs():
         bench.list("a")
         bench.clock.advance(TRY_AGAIN_S)
-    assert bench.snapshot().list_error == "ListFailedError: a (by ProxyFetch) cannot be checked"
+    assert bench.snapshot().list_error == "a (by ProxyFetch) cannot be checked"
     bench.cannot_make = ()
     bench.clock.advance(2 * TRY_AGAIN_S)
     assert checks(bench) == [("ProxyFetch", A)]

@@ -288,7 +288,10 @@ def test_a_monitor_that_cannot_be_made_leaves_all_others_at_work() -> None:
     with capturedLogs() as logged:
         bench.list("a", "b")
     failures = [event for event in logged if "log_failure" in event]
-    assert [event["host"] for event in failures] == ["a", "b"]
+    assert [event["what"] for event in failures] == [
+        "a (by ProxyFetch)",
+        "b (by ProxyFetch)",
+    ]
     bench.monitor("b").say(False)
     assert bench.destinations == {A: 10}
 

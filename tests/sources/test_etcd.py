@@ -5,20 +5,25 @@ from __future__ import annotations
 import gc
 import json
 import random
+import ssl
 import threading
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import etcd
 import pytest
+import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pybal.config.pool_list import MAX_ENTRIES, PoolList
+from pybal.config.settings import EtcdSource
 from pybal.errors import SourceError
 from pybal.model import ServerSpec
 from pybal.sources.etcd import Watcher
+from pybal.sources.etcd_client import PythonEtcdClient
 from pybal.sources.etcd_connection import Budget
 from pybal.sources.etcd_values import Values, parse_values
 
@@ -297,3 +302,33 @@ def test_an_answer_of_more_values_than_any_directory_is_not_read_to_its_end(valu
         budget.spend(value * 400_000)
     budget.renew(1, 1)
     budget.spend(value * 1000)
+
+
+@pytest.mark.parametrize(
+    ("beneath", "said"),
+    [
+        (
+            urllib3.exceptions.ProtocolError("Aborted.", ConnectionResetError(104, "Reset")),
+            "Reset",
+        ),
+        (
+            urllib3.exceptions.SSLError(
+                ssl.SSLError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] self-signed (_ssl.c:992)")
+            ),
+            "TLS: self-signed",
+        ),
+        (Exception("HTTPSConnectionPool(host='h', port=1): Read timed out. (read timeout=1.9)"),
+         "Read timed out."),
+    ],
+)  # fmt: skip
+def test_an_etcd_that_cannot_be_read_is_said_in_words(
+    monkeypatch: pytest.MonkeyPatch, beneath: Exception, said: str
+) -> None:
+    def read(*_: object, **__: object) -> None:
+        raise etcd.EtcdConnectionFailed("failed", cause=beneath)
+
+    monkeypatch.setattr(etcd.Client, "read", read)
+    client = PythonEtcdClient(EtcdSource("h", 1, "/x/"), [], None)
+    with pytest.raises(SourceError) as caught:
+        client.read()
+    assert str(caught.value) == f"h:1 cannot be read: {said}"

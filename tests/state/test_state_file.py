@@ -138,7 +138,7 @@ def test_what_no_thread_could_write_is_written_with_the_next_change(tmp_path: Pa
     file = names_file(tmp_path / "x.json")
     writer = WriteBehind(file, lambda: ["a"], writing(in_thread), said.append)
     writer.changed()
-    assert (said, file.load()) == (["none is left"], None)
+    assert (said, file.load()) == ([f"{file.path}: none is left"], None)
     writer.changed()
     assert file.load() == ["a"]
 

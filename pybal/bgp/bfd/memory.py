@@ -9,6 +9,7 @@ from typing import Any
 
 from pybal.bgp.bfd.kept import KeptBFD, decode_kept, encode_kept
 from pybal.bgp.descriptor_names import BFD_PREFIX
+from pybal.errors import said_by
 from pybal.handover.format import HandoverError
 from pybal.handover.states import StateTable, by_age, read_states
 from pybal.handover.store import DescriptorStore
@@ -72,7 +73,9 @@ class BFDMemory:
                     peer, former = decode_kept(state)
                     self._former[peer] = former
         except (OSError, HandoverError, ValueError) as error:
-            self._log.warn("What BFD knew before this start is not used: {error}", error=str(error))
+            self._log.warn(
+                "What BFD knew before this start is not used: {error}", error=said_by(error)
+            )
 
     def write(self, peer: str, state: KeptBFD | None) -> None:
         """What holds from now on; None: there is no session."""
@@ -89,7 +92,7 @@ class BFDMemory:
             if slot is not None:
                 self._slots[peer], self._written[peer] = slot, state
         except OSError as error:
-            self._log.warn("BFD is not kept over a restart: {error}", error=str(error))
+            self._log.warn("BFD is not kept over a restart: {error}", error=said_by(error))
             self.end()
 
     def _begin(self, store: DescriptorStore) -> StateTable:
