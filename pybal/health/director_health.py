@@ -12,13 +12,9 @@ from twisted.logger import Logger
 from pybal.config.settings import IsolationSettings
 from pybal.health.heartbeat import Heartbeat
 from pybal.health.isolation import FEWEST_HOSTS, Phase
-from pybal.health.isolation_guard import (
-    IsolationGuard,
-    IsolationPorts,
-    ProbeTarget,
-    ReportDelivery,
-)
+from pybal.health.isolation_guard import IsolationGuard, IsolationPorts, ReportDelivery
 from pybal.health.local_faults import LocalFaults
+from pybal.health.probe_round import ProbeTarget
 from pybal.health.recoveries import Recoveries
 from pybal.health.stalls import StallDetector
 from pybal.model import HealthSnapshot

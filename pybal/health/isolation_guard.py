@@ -13,21 +13,25 @@ from typing import NamedTuple, Protocol
 from twisted.logger import Logger
 
 from pybal.config.settings import IsolationSettings
-from pybal.errors import is_local_fault
 from pybal.health.isolation import (
     PROBE_AGAIN_S,
-    PROBE_S,
     RECHECK_WITHIN_S,
     SETTLE_S,
     Action,
-    Answers,
     Deliver,
     Isolation,
     Phase,
 )
+from pybal.health.probe_round import (
+    ASKED_FIRST,
+    OTHERS_AFTER_S,
+    ProbeResult,
+    ProbeRound,
+    ProbeTarget,
+)
 from pybal.health.stalls import StallMeter
-from pybal.model import HealthReport, IPAddress, IsolationSnapshot
-from pybal.net.port import Channel, Network, TCPEvents
+from pybal.model import HealthReport, IsolationSnapshot
+from pybal.net.port import Network
 from pybal.runtime.clock import Clock, DelayedCall, cancel
 from pybal.runtime.naming import counted
 from pybal.runtime.storm_log import StormLog
@@ -41,22 +45,6 @@ AT_ONCE = 4
 MOMENT_S = 0.05
 """So many times in a moment what comes is acted on at once; what comes then is acted on as one, in
 the next turn of the reactor."""
-
-ASKED_FIRST = 1
-OTHERS_AFTER_S = 0.02
-"""Where answers settled the last round sooner than that, so many servers are asked first, and the
-others if these have not settled it by then: the first answer does, nearly always, and in a storm
-each connection more keeps the kernel's table waiting."""
-
-
-class ProbeTarget(NamedTuple):
-    """A server that can be probed: by a TCP connection, which is closed at once."""
-
-    host: str
-    address: IPAddress
-    port: int
-    source: IPAddress | None = None
-    """The source address; None: the kernel chooses one."""
 
 
 class ReportDelivery(Protocol):
@@ -104,7 +92,7 @@ class IsolationGuard:
         self._log = log
         self._forgiven = StormLog(ports.clock, log)
         self._timer: DelayedCall | None = None
-        self._probe_round: _ProbeRound | None = None
+        self._probe_round: ProbeRound | None = None
         self._first = math.inf
         """How many servers the next round asks first."""
         self._to_do: deque[Action] = deque()
@@ -256,14 +244,18 @@ class IsolationGuard:
 
     def _probe(self, rule: Isolation) -> None:
         targets = self._ports.probe_targets(rule.failing_hosts(), rule.probes)
-        self._probe_round = _ProbeRound(self._ports, targets, rule, self._heard)
+        ports = self._ports
+        self._probe_round = ProbeRound(
+            ports.clock, ports.network, ports.stall_meter, targets, rule, self._heard
+        )
         self._probe_round.start(self._first)
 
-    def _heard(self, rule: Isolation, found: Answers, stalled: bool, took_s: float) -> None:
+    def _heard(self, rule: Isolation, result: ProbeResult) -> None:
         self._probe_round = None
-        is_settled = took_s < OTHERS_AFTER_S and not rule.looks_isolated(found)
+        found = result.answers
+        is_settled = result.took_s < OTHERS_AFTER_S and not rule.looks_isolated(found)
         self._first = ASKED_FIRST if is_settled else math.inf
-        if stalled:
+        if result.stalled:
             self._probe(rule)
             return
         before = rule.phase
@@ -328,101 +320,5 @@ class IsolationGuard:
         self._timer = None
 
 
-class _ProbeRound:
-    """Probes all targets, some of them first. Calls `done(rule, answers, stalled, took_s)` once the
-    verdict is certain, or after PROBE_S, but never from within start()."""
-
-    def __init__(
-        self,
-        ports: IsolationPorts,
-        targets: Sequence[ProbeTarget],
-        rule: Isolation,
-        done: Callable[[Isolation, Answers, bool, float], None],
-    ) -> None:
-        self._ports = ports
-        self._to_ask = deque(targets)
-        self._rule = rule
-        self._done = done
-        self._open: dict[ProbeTarget, Channel] = {}
-        self._answered = 0
-        self._silent: list[ProbeTarget] = []
-        self._mark = ports.stall_meter.mark()
-        self._timers: list[DelayedCall] = []
-        self._began_at_s = 0.0
-
-    def start(self, first: float) -> None:
-        self._began_at_s = self._ports.clock.seconds()
-        self._ask(first)
-        call_later = self._ports.clock.callLater
-        self._timers = [call_later(PROBE_S if self._open else 0, self._end)]
-        if self._to_ask:
-            self._timers.append(call_later(OTHERS_AFTER_S, self._ask))
-
-    def stop(self) -> None:
-        for timer in self._timers:
-            cancel(timer)
-        self._timers.clear()
-        self._to_ask.clear()
-        for channel in self._open.values():
-            channel.close()
-        self._open.clear()
-
-    def _ask(self, most: float = math.inf) -> None:
-        """Have so many under way, as far as there are others."""
-        while self._to_ask and len(self._open) < most:
-            self._connect(self._to_ask.popleft())
-
-    def _connect(self, target: ProbeTarget) -> None:
-        events = TCPEvents(
-            connected=lambda: self._count(target, answered=True),
-            received=lambda _: None,
-            # A refusal is an answer, too.
-            closed=lambda error: self._count(
-                target, answered=error is None or isinstance(error, ConnectionError)
-            ),
-        )
-        try:
-            channel = self._ports.network.connect_tcp(
-                target.address, target.port, events, source=target.source
-            )
-        except OSError as error:
-            # A local fault says nothing about the server.
-            if not is_local_fault(error):
-                self._silent.append(target)
-        else:
-            self._open[target] = channel
-
-    def _count(self, target: ProbeTarget, *, answered: bool) -> None:
-        self._open.pop(target).close()
-        self._answered += answered
-        if not answered:
-            self._silent.append(target)
-        if not self._rule.looks_isolated(self._found()):
-            self._end()
-            return
-        if not self._open:
-            self._ask()
-        if not self._open:
-            self._end()
-
-    def _found(self) -> Answers:
-        """Who has not answered yet is silent."""
-        silent = (*self._silent, *self._open, *self._to_ask)
-        networks = {network_of(target.address) for target in silent}
-        return Answers(self._answered, len(silent), len(networks))
-
-    def _end(self) -> None:
-        found = self._found()
-        stalled = bool(found.silent) and self._ports.stall_meter.stalled(self._mark)
-        self.stop()
-        took_s = self._ports.clock.seconds() - self._began_at_s
-        self._done(self._rule, found, stalled, took_s)
-
-
 def _failure(report: HealthReport) -> str:
     return f"{report.monitor} of {report.host} ({report.service}) failed: {report.result.reason}"
-
-
-def network_of(address: IPAddress) -> int:
-    """The /24 or /64 that an address is in: hosts of one are behind the same switch or router."""
-    return int(address) >> (8 if address.version == 4 else 64)

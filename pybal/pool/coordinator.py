@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from pybal.config.settings import ServiceSettings
-from pybal.health.isolation_guard import ProbeTarget
+from pybal.health.probe_round import ProbeTarget
 from pybal.ipvs.model import DestinationKey, ServiceEntry
 from pybal.model import (
     HealthReport,

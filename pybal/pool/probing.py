@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from random import Random
 
 from pybal.config.settings import ServiceSettings
-from pybal.health.isolation_guard import ProbeTarget
+from pybal.health.probe_round import ProbeTarget
 from pybal.model import IPAddress, L4Protocol
 from pybal.pool.member import Member
 from pybal.pool.members import Members

@@ -11,7 +11,7 @@ from twisted.logger import Logger
 
 from pybal.config.settings import ServiceSettings
 from pybal.health.descriptor_need import kept_connections
-from pybal.health.isolation_guard import ProbeTarget
+from pybal.health.probe_round import ProbeTarget
 from pybal.ipvs.model import DestinationKey, ServiceEntry, ServiceKey
 from pybal.kept_change import ListPast
 from pybal.model import HealthReport, IPAddress, ServerSpec, ServiceSnapshot, SourceList

@@ -20,7 +20,8 @@ from twisted.internet.task import Clock
 from twisted.logger import Logger
 
 from pybal.config.settings import IsolationSettings
-from pybal.health.isolation_guard import IsolationGuard, IsolationPorts, ProbeTarget
+from pybal.health.isolation_guard import IsolationGuard, IsolationPorts
+from pybal.health.probe_round import ProbeTarget
 from pybal.model import CheckResult, HealthReport, IPAddress, ServerSpec
 from pybal.net.port import Keepalive, Network, TCPEvents
 from pybal.pool.events import Candidate, ListChanged, MonitorReported, ReportRetracted

@@ -22,15 +22,8 @@ from pybal.health.isolation import (
     Isolation,
     Phase,
 )
-from pybal.health.isolation_guard import (
-    ASKED_FIRST,
-    AT_ONCE,
-    MOMENT_S,
-    OTHERS_AFTER_S,
-    IsolationGuard,
-    IsolationPorts,
-    ProbeTarget,
-)
+from pybal.health.isolation_guard import AT_ONCE, MOMENT_S, IsolationGuard, IsolationPorts
+from pybal.health.probe_round import ASKED_FIRST, OTHERS_AFTER_S, ProbeTarget
 from pybal.model import HealthReport
 from pybal.runtime.storm_log import MOST_LINES, WINDOW_S
 from pybal.runtime.time_slices import SLICE_S

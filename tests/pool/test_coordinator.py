@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from twisted.logger import capturedLogs
 
 from pybal.config.settings import ListGuardSettings
-from pybal.health.isolation_guard import ProbeTarget
+from pybal.health.probe_round import ProbeTarget
 from pybal.ipvs.model import Destination, DestinationKey, Forwarding
 from pybal.model import HealthReport, L4Protocol, ServerSpec, Verdict
 from pybal.monitors.runcommand import RunCommandSettings

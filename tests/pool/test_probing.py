@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import pytest
 
-from pybal.health.isolation_guard import ProbeTarget
+from pybal.health.probe_round import ProbeTarget
 from pybal.model import IPAddress, ServerSpec
 from pybal.monitors.runcommand import RunCommandSettings
 from pybal.pool.member import Member
