@@ -9,6 +9,9 @@ _PLUGINS = "pybal.monitors"
 _EXIT_INTERRUPTED = 130
 _EXIT_MISSING = 1
 """To start again would not mend it, as with a wrong configuration."""
+_EXIT_FAILED = 70
+"""What nobody foresaw, such as no memory and no thread left, may be over with the next start; with
+Python's own 1 the service manager would make none (debian/pybal.service)."""
 
 
 def run() -> int:
@@ -17,6 +20,9 @@ def run() -> int:
         return _load_and_run()
     except KeyboardInterrupt:
         return _EXIT_INTERRUPTED
+    except Exception:  # noqa: BLE001 - the boundary: Python would say the same, and exit with 1
+        sys.excepthook(*sys.exc_info())
+        return _EXIT_FAILED
 
 
 def _load_and_run() -> int:

@@ -186,6 +186,31 @@ def test_ctrl_c_before_the_reactor_runs_ends_it_without_a_traceback(when: str) -
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
+UNFORESEEN = """
+import sys
+import pybal.main, pybal.__main__
+def no_thread(*arguments):
+    raise RuntimeError("can't start new thread")
+pybal.main.main = no_thread
+sys.exit(pybal.__main__.run())
+"""
+
+
+def test_what_nobody_foresaw_does_not_end_it_as_a_wrong_configuration_does() -> None:
+    """After that the service manager tries no more; no memory and no thread may be there again in a
+    second."""
+    unit = (Path(__file__).parent.parent / "debian" / "pybal.service").read_text()
+    (final,) = re.findall("^RestartPreventExitStatus=(.*)", unit, re.MULTILINE)
+    done = subprocess.run(
+        [sys.executable, "-c", UNFORESEEN],
+        cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 70
+    assert "70" not in final.split() and "1" in final.split()
+    assert done.stderr.startswith("Traceback")
+    assert done.stderr.endswith("RuntimeError: can't start new thread\n")
+
+
 SEARCHES = """
 import atexit, gc, sys
 from pybal.__main__ import run
