@@ -10,6 +10,7 @@ import math
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -189,9 +190,16 @@ class SocketClient:
 
     def _connected(self, timeout_s: float) -> _Connection:
         connection = _Connection(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.settimeout(timeout_s)
+        # With a timeout of Python's own it would not wait where others do: to connect a UNIX
+        # socket is never under way.
+        bound = struct.pack("@ll", int(timeout_s), int(timeout_s % 1 * 1_000_000))
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, bound)
         try:
             connection.connect(os.fspath(self._path))
+            connection.settimeout(timeout_s)
+        except BlockingIOError as error:
+            connection.close()
+            raise self._none(f"has others waiting, for {timeout_s:g} s and more") from error
         except FileNotFoundError as error:
             connection.close()
             raise self._none("is not there", _START) from error

@@ -64,6 +64,27 @@ def test_a_daemon_that_does_not_answer_is_said(tmp_path: Path) -> None:
             asked.post("overrides", "begin", body={})
 
 
+def test_who_finds_others_waiting_waits_too(tmp_path: Path) -> None:
+    """Dozens may ask at once while the daemon is restarted, say: nobody has to start it."""
+    with socket.socket(socket.AF_UNIX) as listening, contextlib.ExitStack() as others:
+        listening.bind(str(tmp_path / "s"))
+        listening.listen(0)
+        waiting = others.enter_context(socket.socket(socket.AF_UNIX))
+        waiting.connect(str(tmp_path / "s"))
+        with pytest.raises(NoDaemonError, match=r"has others waiting, for 0\.05 s and more"):
+            client(tmp_path / "s").get("services")
+
+        def serve() -> None:
+            listening.accept()[0].close()
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+        threading.Timer(0.1, serve).start()
+        assert SocketClient(tmp_path / "s", lambda: "").get("services") == {}
+
+
 def answered(folder: Path, answer: bytes) -> SocketClient:
     """A client of something that answers once."""
     listening = socket.socket(socket.AF_UNIX)
