@@ -56,7 +56,12 @@ from pybal.reload.at_start import configuration_at_start
 from pybal.reload.running import Running
 from pybal.runtime.command_line import command_line
 from pybal.runtime.descriptors import descriptor_limit, raise_descriptor_limit
-from pybal.runtime.ending import end_at_once, end_without_threads, unawaited_threads
+from pybal.runtime.ending import (
+    end_at_once,
+    end_without_threads,
+    stop_threads,
+    unawaited_threads,
+)
 from pybal.runtime.entry_points import entry_points_of
 from pybal.runtime.gc_tuning import tune_garbage_collection
 from pybal.runtime.held_signals import BETWEEN_PROGRAMS, hold_signals
@@ -290,7 +295,7 @@ def _end(
         hold_signals(BETWEEN_PROGRAMS)
     # Threads that hang in a disk do not keep the process.
     end_without_threads(EXIT_OK, end=end)
-    reactor.getThreadPool().stop()
+    stop_threads(reactor.getThreadPool())
     end(EXIT_OK)
 
 

@@ -34,7 +34,7 @@ from pybal.history.query import EventQuery, HistoryBusyError
 from pybal.history.settings import HistorySettings
 from pybal.history.snapshot import DiskSnapshot
 from pybal.runtime.backoff import doubling_s
-from pybal.runtime.threads import InThread, OwnThread
+from pybal.runtime.threads import InThread, NoThreadError, OwnThread
 from pybal.state.state_writing import HANGS, HANGS_S
 
 FILE_NAME = "history.sqlite"
@@ -186,6 +186,8 @@ class DiskHistory:
         except UnreadableError:
             self._doubted = True
             raise
+        except NoThreadError as error:
+            raise HistoryBusyError(f"The history cannot be asked: {error}") from None
         finally:
             self._asking -= 1
         return found

@@ -36,6 +36,12 @@ def end_without_threads(
         timer.start()
 
 
+def stop_threads(pool: ThreadPool) -> None:
+    """Wait until a pool's threads have ended. It also counts those that could not be started."""
+    pool.threads = [thread for thread in pool.threads if thread.ident is not None]
+    pool.stop()
+
+
 def unawaited_threads(most: int, name: str) -> ThreadPool:
     """So many threads at most, which neither the reactor nor the interpreter waits for."""
     threads = ThreadPool(0, most, name)

@@ -29,6 +29,10 @@ def in_pool(reactor: Any, pool: Any, function: Callable[[], Any]) -> Deferred[An
 
     def of_the_pool(run: Callable[[], None]) -> None:
         try:
+            if not (pool.started or pool.joined):
+                # As the reactor would, once it runs: where that finds no thread for what waits for
+                # it, nobody would be told, and it would wait for ever.
+                pool.start()
             pool.callInThread(run)
         except RuntimeError as error:
             raise NoThreadError(str(error)) from None

@@ -29,6 +29,7 @@ from pybal.history.incidents import Incident
 from pybal.history.ledger import Ledger, Note
 from pybal.history.query import EventQuery, HistoryBusyError
 from pybal.history.settings import MIB, HistorySettings
+from pybal.runtime.threads import NoThreadError
 from pybal.runtime.time_slices import TimeSlices
 from pybal.state.state_writing import HANGS
 from tests.fakes.deferreds import at_once, result_of
@@ -340,4 +341,15 @@ def test_too_many_queries_at_once_are_refused(tmp_path: Path) -> None:
     while waiting:
         waiting.pop(0).callback([])
     assert [result_of(each) for each in asked] == [[]] * len(asked)
+    disk.close()
+
+
+def test_who_asks_where_no_thread_is_left_is_told_to_come_again(tmp_path: Path) -> None:
+    def none_left(_: Callable[[], Any]) -> Deferred[Any]:
+        return fail(NoThreadError("can't start new thread"))
+
+    disk = DiskHistory(tmp_path, HistorySettings(), lambda: NOON, none_left, LogLines().logger())
+    opened(disk)
+    with pytest.raises(HistoryBusyError, match="cannot be asked: can't start new thread"):
+        result_of(disk.find(EventQuery()))
     disk.close()

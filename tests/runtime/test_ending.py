@@ -6,8 +6,12 @@ import subprocess
 import sys
 import threading
 import time
+from typing import Any
 
-from pybal.runtime.ending import end_without_threads
+import pytest
+from twisted.python.threadpool import ThreadPool
+
+from pybal.runtime.ending import end_without_threads, stop_threads
 
 HANGING = """
 import threading
@@ -48,6 +52,20 @@ def test_it_waits_for_as_long_as_it_says() -> None:
     ended = threading.Event()
     end_without_threads(0, 0.01, lambda _: ended.set())
     assert ended.wait(30)
+
+
+def test_a_thread_that_could_not_be_started_is_not_waited_for() -> None:
+    class NoThread(threading.Thread):
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+    pool: Any = ThreadPool(0, 1)
+    pool.start()
+    pool.threadFactory = NoThread
+    with pytest.raises(RuntimeError, match="new thread"):
+        pool.callInThread(time.time)
+    stop_threads(pool)
+    assert pool.joined
 
 
 UNAWAITED = """

@@ -53,6 +53,21 @@ def test_a_pool_that_gets_no_thread_fails_and_goes_on_later() -> None:
         pool.stop()
 
 
+def test_a_pool_that_has_not_been_started_yet_keeps_no_work_without_a_thread() -> None:
+    """The reactor starts its own once it runs; what had come before waited for ever if there was
+    just then no thread for it, and nobody was told."""
+    pool: Any = ThreadPool(0, 1)
+    pool.threadFactory = no_more
+    try:
+        with pytest.raises(NoThreadError, match=NONE_LEFT):
+            result_of(in_pool(Calls(), pool, lambda: 1))
+        pool.start()  # as the reactor does then
+        assert pool._team.statistics().backloggedWorkCount == 0
+    finally:
+        pool.threads = []
+        pool.stop()
+
+
 def test_what_closes_is_closed_here_where_no_thread_is_left() -> None:
     def full(_: Callable[[], None]) -> None:
         raise NoThreadError(NONE_LEFT)
