@@ -28,6 +28,10 @@ FORMAT = 1
 READ_S = 2.0
 """A query that takes longer is given up."""
 _BUSY_S = 1.0
+_ALONE = "vfs=unix-excl"
+"""No other process has the file, so the index of its log is in this one's memory. Otherwise that is
+another file, which is mapped: whoever cuts it off, by copying a backup back, say, or a disk that
+fails below it, kills the whole process (SIGBUS)."""
 _WAL_BYTES = 4 * MIB
 _SMALLEST_BYTES = MIB
 _PRUNED_AT_ONCE = 5000
@@ -120,7 +124,9 @@ class Database:
     def __init__(self, path: Path) -> None:
         self._path = path
         _create(path)
-        self._connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+        self._connection = sqlite3.connect(
+            f"{path.as_uri()}?{_ALONE}", timeout=_BUSY_S, isolation_level=None, uri=True
+        )
         try:
             self._prepare()
         except BaseException:
@@ -368,7 +374,7 @@ def _read(path: Path, sql: str, values: list[Any], within_s: float) -> Iterator[
     ends_at = time.monotonic() + within_s
     try:
         with closing(
-            sqlite3.connect(f"{path.as_uri()}?mode=ro", timeout=_BUSY_S, uri=True)
+            sqlite3.connect(f"{path.as_uri()}?mode=ro&{_ALONE}", timeout=_BUSY_S, uri=True)
         ) as file:
             file.text_factory = _text
             file.set_progress_handler(lambda: time.monotonic() > ends_at, _OPCODES)

@@ -109,7 +109,7 @@ def test_the_file_is_for_its_owner_alone(bench: Bench) -> None:
     bench.note("a")
     bench.settle()
     files = list(bench.folder.iterdir())
-    assert len(files) == 3
+    assert len(files) == 2
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 

@@ -43,6 +43,16 @@ def test_a_database_of_another_kind_or_format_is_set_aside(tmp_path: Path) -> No
         kept.close()
 
 
+def test_no_file_of_it_is_mapped_into_memory(tmp_path: Path) -> None:
+    """Such a one that is cut off, or on a disk that fails, kills the process that touches it."""
+    database = Database(tmp_path / FILE_NAME)
+    database.append([event(1)], [])
+    assert len(find_events(tmp_path / FILE_NAME, EventQuery())) == 1
+    assert {each.name for each in tmp_path.iterdir()} == {FILE_NAME, f"{FILE_NAME}-wal"}
+    assert FILE_NAME not in Path("/proc/self/maps").read_text()
+    database.close()
+
+
 def test_a_file_that_is_damaged_where_only_readers_come_is_set_aside(tmp_path: Path) -> None:
     database = Database(tmp_path / FILE_NAME)
     database.append([event(n + 1, "x" * 100) for n in range(1000)], [])
