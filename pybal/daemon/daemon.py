@@ -47,12 +47,12 @@ from pybal.pool.events import ListChanged, ListPart
 from pybal.pool.ports import FIRST_LISTS_AT_ONCE, CoordinatorPorts, PolicyStep
 from pybal.pool.report_router import ReportRouter
 from pybal.pool.service import LVSService
-from pybal.reload.difference import ReloadStep, lines
 from pybal.reload.last_good_config import LastGoodConfig, last_good_file
 from pybal.reload.reloader import Reloader
 from pybal.reload.running import Running
 from pybal.reload.service_names import ServiceNames
 from pybal.reload.service_set import ServiceSet, ServiceSetPorts
+from pybal.reload.steps import ReloadStep, lines
 from pybal.runtime.readiness import Readiness
 from pybal.runtime.slots import Slots
 from pybal.runtime.stopping import end_each, end_in_turn

@@ -18,7 +18,7 @@ from pybal.config.settings import Settings
 from pybal.config.snapshot import ReloadOutcome, ReloadSnapshot
 from pybal.errors import PyBalError, said_by
 from pybal.reload.at_start import absolute
-from pybal.reload.difference import NeedsRestart, ReloadStep, difference, in_force, lines
+from pybal.reload.difference import difference, in_force
 from pybal.reload.last_good_config import LastGoodConfig
 from pybal.reload.running import (
     Running,
@@ -28,6 +28,7 @@ from pybal.reload.running import (
     reloaded,
     why_cut_off,
 )
+from pybal.reload.steps import NeedsRestart, ReloadStep, lines
 from pybal.runtime.clock import DelayedCall, cancel
 from pybal.runtime.naming import counted
 from pybal.runtime.threads import InThread

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pybal.reload.difference import (
+from pybal.reload.difference import difference
+from pybal.reload.steps import (
     AddService,
     AdjustBGP,
     AdjustService,
@@ -13,7 +14,6 @@ from pybal.reload.difference import (
     RemoveService,
     RenameService,
     ReplaceService,
-    difference,
     lines,
 )
 from tests.config.texts import GLOBAL_BGP, service, settings

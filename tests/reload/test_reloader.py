@@ -11,10 +11,10 @@ from twisted.internet.task import Clock
 
 from pybal.config.settings import Settings
 from pybal.config.snapshot import ReloadOutcome, ReloadSnapshot
-from pybal.reload.difference import ReloadStep, lines
 from pybal.reload.last_good_config import LastGoodConfig, last_good_file
 from pybal.reload.reloader import LOOK_EVERY_S, Reloader, ReloadPorts
 from pybal.reload.running import cut_off, started
+from pybal.reload.steps import ReloadStep, lines
 from pybal.state.state_file import WriteBehind
 from pybal.state.state_writing import StateWriting
 from tests.config.texts import KINDS, load, service
