@@ -174,8 +174,13 @@ class _PeerReader:
         reader, written = self._reader, self._written
         addresses = tuple(dict.fromkeys(written))
         others = bool(self._groups or self._interfaces)
-        if self._wanted and not addresses and not others and not reader.is_bad(_PEERS):
-            reader.missing(_PEERS, f"must be {PEER_ADDRESSES.wanted}")
+        if self._wanted and not addresses and not reader.is_bad(_PEERS):
+            if self._own:
+                # A sub-section alone makes no peer.
+                own = ", ".join(map(str, self._own))
+                reader.missing(_PEERS, f"must name those of the sub-sections [[peer]]: {own}")
+            elif not others:
+                reader.missing(_PEERS, f"must be {PEER_ADDRESSES.wanted}")
         for address in addresses:
             if written.count(address) > 1:
                 reader.warn(_PEERS, f"names {address} {written.count(address)} times; once counts")

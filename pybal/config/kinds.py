@@ -33,6 +33,7 @@ WORDS_FOR_YES = frozenset(("t", "true", "y", "yes", "on", "1"))
 WORDS_FOR_NO = frozenset(("f", "false", "n", "no", "off", "0"))
 _DIGITS = re.compile("[0-9]{1,10}")
 _DECIMAL = re.compile(r"(?=.{1,32}$)(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
+_WITH_EXPONENT = re.compile(_DECIMAL.pattern + r"(?:[eE][+-]?[0-9]{1,2})?")
 _TIME = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(ms|s|m|min|h|d)")
 _UNITS_S = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _WANTED_UNITS_S = {"seconds": 1, "milliseconds": 0.001}
@@ -100,8 +101,10 @@ def integer(low: int, high: int, what: str = "a whole number") -> Kind[int]:
     return Kind(f"{what} from {low} to {high}", parse)
 
 
-def _decimal(text: str, hint: Callable[[str], str]) -> Fraction:
-    if not _DECIMAL.fullmatch(text):
+def _decimal(
+    text: str, hint: Callable[[str], str], pattern: re.Pattern[str] = _DECIMAL
+) -> Fraction:
+    if not pattern.fullmatch(text):
         raise BadValueError(hint(text))
     return Fraction(text)
 
@@ -148,7 +151,8 @@ def _some_seconds(text: str) -> float:
 
 
 def _threshold(text: str) -> Fraction:
-    value = _decimal(text, as_share)
+    # PyBal 1.15 took any number of Python's.
+    value = _decimal(text, as_share, _WITH_EXPONENT)
     if value > 1:
         raise BadValueError
     return value

@@ -85,6 +85,7 @@ def host_notes(
     """What of the configuration is not on this host."""
     return [
         *addresses_note(settings, is_local),
+        *listening_notes(settings, is_local),
         *interfaces_note(settings, is_interface),
         *group_note(settings, is_group),
     ]
@@ -101,6 +102,21 @@ def addresses_note(settings: Settings, is_local: Callable[[str], bool | None]) -
         f"{named(away, _NAMED)} {'is' if len(away) == 1 else 'are'} on no interface of this host,"
         f" so the kernel will balance nothing that comes for {'it' if len(away) == 1 else 'them'}:"
         f" ip address add {first} dev lo"
+    ]
+
+
+def listening_notes(settings: Settings, is_local: Callable[[str], bool | None]) -> list[str]:
+    """Where PyBal is to listen, but cannot on this host."""
+    http, bgp = settings.instrumentation, settings.bgp
+    wanted = {
+        "instrumentation_ips": () if http is None else http.addresses,
+        "bgp-local-ips": () if bgp is None else bgp.local_ips,
+    }
+    return [
+        f"{address}, which {key} names, is on no interface of this host: nothing can listen there"
+        for key, addresses in wanted.items()
+        for address in addresses
+        if not address.is_unspecified and is_local(str(address)) is False
     ]
 
 

@@ -33,6 +33,13 @@ class TestPeers:
         assert first.options.password == "all"
         assert second.options.password is None
 
+    def test_one_whose_address_is_nowhere_else_is_told_to_name_it(self) -> None:
+        for others in ("", "[[peers 198.51.100.0/24]]\n"):
+            text = GLOBAL_BGP.replace("bgp-peer-address = 198.51.100.1\n", "")
+            problem = only_problem(f"{text}{others}[[peer 192.0.2.1]]\n{service()}")
+            assert problem.key == "bgp-peer-address"
+            assert problem.message.endswith("those of the sub-sections [[peer]]: 192.0.2.1")
+
     @pytest.mark.parametrize(
         ("lines", "message"),
         [

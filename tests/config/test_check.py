@@ -11,7 +11,7 @@ import pytest
 
 from pybal.config.pool_files import listed_servers, with_pool_files
 from pybal.config.problems import Severity
-from pybal.config.report import addresses_note, group_note, is_good, report_json
+from pybal.config.report import addresses_note, group_note, is_good, listening_notes, report_json
 from pybal.config.report import report as reports
 from pybal.main import main
 from tests.config.texts import (
@@ -154,6 +154,21 @@ def test_addresses_that_this_host_has_not_are_noted_with_the_remedy() -> None:
     assert addresses_note(settings(text), lambda _: True) == []
     assert addresses_note(settings(text), lambda _: None) == []
     assert ip_address("192.0.2.99") not in mine
+
+
+def test_where_this_host_cannot_listen_is_noted() -> None:
+    keys = "instrumentation = yes\ninstrumentation_ips = ['203.0.113.7', '0.0.0.0']\n"
+    text = GLOBAL_BGP + keys + "bgp-local-ips = 192.0.2.9\n" + service()
+    found = parse(text, FILE).settings
+    assert found is not None
+    assert listening_notes(found, lambda address: address == "192.0.2.9") == [
+        "203.0.113.7, which instrumentation_ips names, is on no interface of this host: nothing can"
+        " listen there"
+    ]
+    (_, note) = listening_notes(found, lambda _: False)
+    assert note.startswith("192.0.2.9, which bgp-local-ips names, is on no interface")
+    assert listening_notes(found, lambda _: None) == []
+    assert listening_notes(settings("[global]\n" + service()), lambda _: False) == []
 
 
 def test_a_group_that_this_host_has_not_is_told() -> None:

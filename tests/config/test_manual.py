@@ -56,17 +56,17 @@ def test_nothing_of_it_is_taken_for_a_request_of_roff(page: str) -> None:
     assert requests - known == {'\\"'}
 
 
-def completed(*words: str) -> set[str]:
+def completed(program: str, *words: str, run: str = "-m pybal") -> set[str]:
     script = f"""
-    pybal() {{ "{sys.executable}" -m pybal "$@"; }}
-    . debian/bash-completion/pybal
+    {program}() {{ "{sys.executable}" {run} "$@"; }}
+    . debian/bash-completion/{program}
     COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
     compopt() {{ true; }}
-    _pybal pybal
+    _{program.replace("-", "_")} {program}
     printf '%s\\n' "${{COMPREPLY[@]}}"
     """
     done = subprocess.run(
-        ["bash", "-euc", script, "bash", *words],
+        ["bash", "-euc", script, "bash", program, *words],
         cwd=ROOT, check=True, capture_output=True, text=True,
     )  # fmt: skip
     return set(done.stdout.split())
@@ -77,3 +77,12 @@ def test_options_and_the_configuration_are_completed() -> None:
     assert {"-c", "-n", "-d", "--check-config", "--dryrun"} <= completed("pybal", "-")
     assert completed("pybal", "--check") == {"--check-config"}
     assert completed("pybal", "-c", "etc/pybal") == {"etc/pybal.conf"}
+
+
+@pytest.mark.slow
+def test_options_and_files_of_the_translation_are_completed() -> None:
+    program, run = "pybal-from-keepalived", "-c 'from pybal.migration.main import main; main()'"
+    assert {"-o", "--output", "--pools-at", "--id", "-f"} <= completed(program, "-", run=run)
+    assert completed(program, "debian/pybal.ser", run=run) == {"debian/pybal.service"}
+    assert completed(program, "-o", "debian/sour", run=run) == {"debian/source"}
+    assert completed(program, "-i", "", run=run) == set()

@@ -71,6 +71,11 @@ def test_a_service_takes_what_is_set() -> None:
     assert (found.bgp.announced, found.bgp.med) == (False, 100)
 
 
+@pytest.mark.parametrize("text", ["5e-1", "5E-01", ".05e1", "50e-2"])
+def test_a_threshold_may_be_written_as_any_decimal_number(text: str) -> None:
+    assert only_service(service(depool_threshold=text)).depool_threshold == Fraction(1, 2)
+
+
 def test_services_keep_the_order_of_the_file() -> None:
     text = "[global]\n" + "".join(service(name, port=str(i)) for i, name in enumerate("zayb", 1))
     assert [s.name for s in settings(text).services] == ["z", "a", "y", "b"]
