@@ -177,7 +177,7 @@ class Daemon:
             time_slices=self._time_slices,
             faults=self._director_health.faults,
             must_be_local=self._must_be_local,
-            known=self._acknowledgements.book.of,
+            acknowledgement_of=self._acknowledgements.book.of,
             state_directory=kept_in(settings),
             dry_run=settings.dry_run,
         )

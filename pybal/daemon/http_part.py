@@ -72,7 +72,7 @@ class HTTPPart:
         time_slices: TimeSlices,
         faults: LocalFaults,
         must_be_local: Callable[[AnnouncedPrefix], bool],
-        known: Callable[[AlertKey], Acknowledgement | None],
+        acknowledgement_of: Callable[[AlertKey], Acknowledgement | None],
         state_directory: Path | None,
         dry_run: bool,
     ) -> None:
@@ -110,7 +110,7 @@ class HTTPPart:
             must_be_local=must_be_local,
             log=self._log,
             now=ports.now,
-            known=known,
+            acknowledgement_of=acknowledgement_of,
             lasting=lasting.load(),
             keep=lasting.save,
         )

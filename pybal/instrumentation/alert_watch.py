@@ -27,8 +27,8 @@ IsLocal = Callable[[str], bool | None]
 """Whether an address is on an interface of this host; None if that cannot be told now."""
 
 
-def _unknown(_: AlertKey) -> Acknowledgement | None:
-    """No alert is known to an operator."""
+def _not_acknowledged(_: AlertKey) -> Acknowledgement | None:
+    """No operator has said anything."""
     return None
 
 
@@ -37,10 +37,10 @@ def _nobody(_: tuple[Lasting, ...]) -> None:
 
 
 class AlertWatch:
-    """The alerts of a view. `clock` is IReactorTime, `now()` Unix seconds; `known` says which
-    alerts an operator has acknowledged. Of the announced prefixes those that
-    `must_be_local` are looked for with `is_local` on this host's interfaces. `lasting` is what
-    lasted in the last run; `keep` is told what the next one must know, whenever that changes."""
+    """The alerts of a view. `clock` is IReactorTime, `now()` Unix seconds; `acknowledgement_of` is
+    what an operator has said of an alert. Of the announced prefixes those that `must_be_local` are
+    looked for with `is_local` on this host's interfaces. `lasting` is what lasted in the last run;
+    `keep` is told what the next one must know, whenever that changes."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class AlertWatch:
         must_be_local: Callable[[AnnouncedPrefix], bool],
         log: Logger,
         now: Callable[[], float],
-        known: Callable[[AlertKey], Acknowledgement | None] = _unknown,
+        acknowledgement_of: Callable[[AlertKey], Acknowledgement | None] = _not_acknowledged,
         lasting: Iterable[Lasting] = (),
         keep: Callable[[tuple[Lasting, ...]], object] = _nobody,
     ) -> None:
@@ -63,7 +63,7 @@ class AlertWatch:
         self._must_be_local = must_be_local
         self._log = log
         self._now = now
-        self._known = known
+        self._acknowledgement_of = acknowledgement_of
         self._pending = PendingAlerts(lasting)
         self._keep = keep
         self._of_services: dict[str, tuple[ServiceSnapshot, tuple[PendingAlert, ...]]] = {}
@@ -112,7 +112,9 @@ class AlertWatch:
             self._of_services = {n: of for n, of in self._of_services.items() if n in names}
         self._looked_at_s = self._clock.seconds()
         self._last = tuple(
-            each.acknowledged(self._known((each.alert.id, each.alert.service, each.about)))
+            each.acknowledged(
+                self._acknowledgement_of((each.alert.id, each.alert.service, each.about))
+            )
             for each in self._pending.step(found, self._looked_at_s, self._now())
         )
         if self._running:

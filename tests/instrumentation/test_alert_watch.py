@@ -45,7 +45,7 @@ class Rig:
             must_be_local=lambda prefix: prefix.services != ("marked",),
             log=self.log.logger(),
             now=lambda: NOON + self.clock.seconds(),
-            known=self.known.get,
+            acknowledgement_of=self.known.get,
             keep=lambda _: self.looked_at_s.append(self.clock.seconds()),
         )
 
