@@ -137,8 +137,6 @@ def _service(before: ServiceSettings, after: ServiceSettings) -> list[ReloadStep
     if before == after:  # most of hundreds: a tenth of the work of looking at each key
         return []
     changes = _service_changes(before, after)
-    if not changes:
-        return []
     if begins_anew(before, after):
         return [ReplaceService(before, after, changes)]
     return [AdjustService(before, after, changes)]
@@ -156,8 +154,6 @@ def _monitor_changes(
     old = {each.monitor: each for each in before}
     for settings in after:
         former = old.get(settings.monitor)
-        if former is None or former == settings:
-            continue
         for name in _differing(former, settings):
             values = getattr(former, name), getattr(settings, name)
             yield Change(f"{settings.monitor}'s", *option_shown(name, *values))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from pybal.reload.difference import difference
+from pybal.reload.difference import difference, in_force
 from pybal.reload.steps import (
     AddService,
     AdjustBGP,
@@ -118,6 +120,12 @@ def test_what_needs_a_restart_is_said_and_the_rest_counts() -> None:
     assert str(found[0]) == "needs a restart: dryrun no -> yes"
 
 
+def test_after_a_reload_all_runs_as_the_file_says_but_for_what_needs_a_restart() -> None:
+    before = settings("[global]\n" + ONE)
+    after = settings("[global]\nhandover = no\nlog-level = warning\n" + TWO)
+    assert in_force(before, after) == replace(after, handover=before.handover) != after
+
+
 def test_what_a_peer_is_told_otherwise_changes_without_a_new_session() -> None:
     own = "[[peer 198.51.100.1]]\nbgp-med = 1\n"
     after = own.replace("1\n", "2\n").replace("med = 2", "med = 2\nbgp-prepend = 1")
@@ -156,6 +164,11 @@ def test_only_the_peers_that_changed_begin_anew() -> None:
         "replace BGP peer 198.51.100.1: bgp-hold-time 180 -> 30",
         "remove BGP peer 198.51.100.3",
     ]
+
+
+def test_the_peer_of_an_interface_is_one_more() -> None:
+    after = GLOBAL_BGP + "[[peer eth0]]\nbgp-peer-asn = 64601\n"
+    assert said(GLOBAL_BGP + ONE, after + ONE) == ["add BGP peer eth0"]
 
 
 def test_another_as_of_ours_begins_all_sessions_anew() -> None:
