@@ -148,6 +148,9 @@ _INSTEAD = {
     "asn local-as my-as": "use bgp-local-asn in [global]",
     "peer neighbor neighbour peers": "use bgp-peer-address in [global]",
     "remote-as peer-as": "use bgp-peer-asn in [global]",
+    "bgp-peer-ip bgp-peers bgp-neighbor bgp-neighbour": "use bgp-peer-address in [global]",
+    "bgp-nexthop bgp-next-hop": "use bgp-nexthop-ipv4 and bgp-nexthop-ipv6 in [global]",
+    "bgp-md5 bgp-md5-password bgp-secret": "use bgp-password in [global]",
     "nameserver resolver resolvers": "name servers are those of /etc/resolv.conf",
     "user group uid gid chroot": "commands of monitors run as runcommand-user in [global]",
     # a monitor's options without its name

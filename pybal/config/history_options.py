@@ -42,7 +42,11 @@ _SIZE = Kind("a size such as 256M or 1G, or 0: off", _size)
 def read_history(reader: SectionReader) -> HistorySettings:
     """What is said of it, else its defaults."""
     default = HistorySettings()
+    retention_s = reader.get("history-retention", _RETENTION, default.retention_s)
+    text = reader.text("history-retention")
+    if 0 < retention_s < 3600 and text.isdigit():
+        reader.warn("history-retention", f"these are seconds; write {text}d for so many days")
     return HistorySettings(
-        reader.get("history-retention", _RETENTION, default.retention_s),
+        retention_s,
         reader.get("history-size", _SIZE, default.size_bytes),
     )

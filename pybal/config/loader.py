@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -29,7 +29,7 @@ from pybal.config.known_sections import NOTHING_KNOWN, Known, KnownSections, rea
 from pybal.config.known_text import read_known
 from pybal.config.monitor_kinds import MonitorKinds
 from pybal.config.problems import LoadResult, ProblemLog, Severity, TooManyProblemsError
-from pybal.config.secrets import find_secrets, read_secret
+from pybal.config.secrets import doubtful_passwords, find_secrets, read_secret
 from pybal.config.section import SectionReader
 from pybal.config.service_section import ServiceDraft, read_service
 from pybal.config.settings import BGPSettings, ServiceSettings, Settings
@@ -163,6 +163,8 @@ def parse(
             document, texts = read_known(text, known.texts)
             settings, sections = _settings(document, log, kinds, read_secret, known.sections)
             known_now = Known(sections, texts)
+            for line, key, message in doubtful_passwords(text):
+                log.add(Severity.WARNING, message, line=line, key=key)
             if readable_by:
                 _warn_of_readers(document, log, readable_by)
     except TooManyProblemsError:
@@ -190,9 +192,9 @@ def _settings(
 ) -> tuple[Settings, KnownSections]:
     _log_faults(document, log)
     sections = {section.name: section for section in document.sections}
-    _check_structure(sections, log)
-    global_section = sections.pop(_GLOBAL, _NO_GLOBAL)
     in_global, in_services = _places(kinds)
+    _check_structure(sections, log, in_global)
+    global_section = sections.pop(_GLOBAL, _NO_GLOBAL)
     global_reader = SectionReader(global_section, log, in_services)
     peers = [
         SectionReader(section._replace(name=f"[{name}]"), log, in_services | in_global)
@@ -201,7 +203,7 @@ def _settings(
     ]
     options = read_global(global_reader, peers, read_secret)
     services, known_now = read_services(
-        [section for section in sections.values() if not _no_service(section.name)],
+        [section for section in sections.values() if not _no_service(section, in_global)],
         options,
         log,
         known,
@@ -252,7 +254,9 @@ def _complete(service: ServiceDraft, bgp: BGPSettings | None) -> ServiceSettings
     return replace(settings, bgp=replace(settings.bgp, link_bandwidth=bgp.link_bandwidth))
 
 
-def _check_structure(sections: dict[str, Section], log: ProblemLog) -> None:
+def _check_structure(
+    sections: dict[str, Section], log: ProblemLog, in_global: Mapping[str, str]
+) -> None:
     if not sections:
         log.add(
             Severity.ERROR, "holds no section: there must be [global], and one for each service"
@@ -263,7 +267,7 @@ def _check_structure(sections: dict[str, Section], log: ProblemLog) -> None:
     elif len(sections) == 1:
         log.add(Severity.WARNING, "no service: every section but [global] is one")
     for section in sections.values():
-        if message := _no_service(section.name):
+        if message := _no_service(section, in_global):
             log.add(Severity.ERROR, message, line=section.line, section=section.name)
             continue
         for special in (_GLOBAL, DEFAULT):
@@ -306,13 +310,21 @@ def _check_defaults(
         _refuse_subsection(sub, log)
 
 
-def _no_service(name: str) -> str:
-    """What to write where a section is plainly meant as another one; else nothing."""
+def _no_service(section: Section, in_global: Mapping[str, str]) -> str:
+    """What to write where a section is plainly meant as another one, as by its keys if they are
+    all of those `in_global`; else nothing."""
+    name = section.name
+    if name == _GLOBAL:
+        return ""
     for special in (_GLOBAL, DEFAULT):
         if name.lower() == special.lower() and name != special:
             return f"a service of this name would be odd: write [{special}]"
     if name.split()[:1] in (["peer"], ["peers"]) and len(name.split()) > 1:
         return f"a peer is a sub-section at the end of [global]: write [[{name}]]"
+    own = [key for key, entry in section.entries.items() if not entry.inherited]
+    strange = _ADDRESS not in section.entries and not is_one_slip(name.lower(), _GLOBAL)
+    if own and strange and all(key in in_global for key in own):
+        return "no service, as its keys are those of [global]: let them stand there"
     return ""
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,11 @@ from pybal.state.files import read_now
 
 _MAX_BYTES = 4096
 _PASSWORD_KEY = re.compile("password$")
+_PASSWORD_LINE = re.compile(
+    r"^[ \t]*(bgp-(?:bfd-)?password)[ \t]*[=:][ \t]*(\S.*)$", re.MULTILINE | re.IGNORECASE
+)
+_OPEN_QUOTE = re.compile(r"""(["'])(?!\1\1)(?:(?!\1).)*""")
+_CUT = re.compile(r"""[^"'#](?:(?!\s;)[^#])*(?<=\S)#.*""")
 _SENT_KEY = re.compile(r"\.(headers|send|payload|arguments)$")
 _SECRET_WORD = re.compile(r"auth|pass|secret|token|cookie|login|key", re.IGNORECASE)
 
@@ -28,6 +34,28 @@ class Found(NamedTuple):
     line: int
     section: str
     key: str
+
+
+class Doubt(NamedTuple):
+    """A password that is probably another one than was meant."""
+
+    line: int
+    key: str
+    message: str
+
+
+def doubtful_passwords(text: str) -> Iterator[Doubt]:
+    """Those of pybal.conf as they are written: once it is read nothing shows it, and the router is
+    silent."""
+    for match in _PASSWORD_LINE.finditer(text):
+        value = match[2].rstrip()
+        if _OPEN_QUOTE.fullmatch(value):
+            message = "its quote is not closed, and counts as part of it"
+        elif _CUT.fullmatch(value):
+            message = "it ends before the #, which begins a comment: write it in quotes"
+        else:
+            continue
+        yield Doubt(text.count("\n", 0, match.start()) + 1, match[1].lower(), message)
 
 
 def find_secrets(document: Document) -> list[Found]:

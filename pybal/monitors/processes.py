@@ -312,7 +312,9 @@ class _Output:
 def fault_of_command(command: Path) -> str:
     """Why this command cannot be run, as far as can be seen without running it; else nothing."""
     if not command.exists():
-        return "there is no such file"
+        program, has_more, _ = str(command).partition(" ")
+        hint = "; arguments stand in runcommand.arguments"
+        return f"there is no such file{hint if has_more and Path(program).is_file() else ''}"
     if not command.is_file():
         return "it is no file"
     if not os.access(command, os.X_OK):

@@ -21,6 +21,7 @@ from pybal.config.kinds import ABSOLUTE_PATH, BOOLEAN, Kind, show_value
 from pybal.config.literals import literal_tree
 from pybal.config.monitor_kinds import MonitorKind, Option
 from pybal.config.problems import mask_value
+from pybal.config.section import SectionReader
 from pybal.config.settings import MonitorSettings
 from pybal.errors import describe_os_error, is_local_fault
 from pybal.model import MetricFamily, MetricSample
@@ -298,6 +299,14 @@ def _can_be_passed(text: str) -> bool:
         return False
 
 
+def _check_options(reader: SectionReader, settings: RunCommandSettings) -> None:
+    words = {f"server.{attribute}" for attribute in _SERVER_ATTRIBUTES}
+    for argument in settings.arguments:
+        if isinstance(argument, LiteralArgument) and argument.text in words:
+            message = f"{argument} is passed on as it is: write {argument.text} without quotes"
+            reader.warn("runcommand.arguments", message)
+
+
 def _notes(settings: RunCommandSettings) -> Iterable[str]:
     fault = fault_of_command(settings.command)
     if fault:
@@ -320,6 +329,7 @@ MONITOR = MonitorType(
         ),
         # The command opens its own sockets.
         lacks=frozenset(("source-address",)),
+        check=_check_options,
     ),
     RunCommand,
     (_DURATION,),

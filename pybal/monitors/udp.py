@@ -153,7 +153,7 @@ class UDP(AskingMonitor):
 
 def _check_options(reader: SectionReader, settings: UDPSettings) -> None:
     protocol = reader.text("protocol")
-    if settings.port is None and protocol not in ("", "udp"):
+    if settings.port is None and protocol in ("tcp", "sctp"):
         reader.warn(
             "monitors", f"the service is {protocol}: a server without this UDP port is down"
         )

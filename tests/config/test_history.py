@@ -31,6 +31,12 @@ def test_times_and_sizes_have_units(text: str, wanted: HistorySettings) -> None:
     assert of(text).history == wanted
 
 
+def test_a_few_seconds_were_probably_meant_to_be_days() -> None:
+    warned = problem_of("history-retention", f"[global]\nhistory-retention = 30\n{service()}")
+    assert warned.message == "these are seconds; write 30d for so many days"
+    assert of("history-retention = 30s").history.retention_s == 30
+
+
 def test_either_0_is_off() -> None:
     assert HistorySettings().on_disk
     assert HistorySettings(retention_s=1.0, size_bytes=1).on_disk

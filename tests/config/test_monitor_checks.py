@@ -172,6 +172,8 @@ def test_a_monitor_of_another_protocol_than_the_services_is_said() -> None:
         "a server without this UDP port is down"
         in only_problem("[global]\n" + with_options("UDP")).message
     )
+    (error,) = parse("[global]\n" + with_options("UDP", protocol="UDP")).problems
+    assert error.key == "protocol"
     text = with_options("TCPCheck", protocol="sctp")
     assert "the service is sctp" in only_problem("[global]\n" + text).message
     for text in (
@@ -203,6 +205,13 @@ def test_a_monitor_of_another_protocol_than_the_services_is_said() -> None:
 )
 def test_what_makes_sense_is_no_warning(name: str, lines: list[str]) -> None:
     assert only_service(with_options(name, *lines)).monitors
+
+
+def test_a_word_for_the_server_in_quotes_is_said_to_stand_for_itself() -> None:
+    text = with_options("RunCommand", "arguments = ['-H', 'server.ip', server.port]")
+    problem = only_problem(f"[global]\n{text}")
+    assert (problem.severity, problem.key) == (Severity.WARNING, "runcommand.arguments")
+    assert problem.message == "'server.ip' is passed on as it is: write server.ip without quotes"
 
 
 @pytest.mark.parametrize(

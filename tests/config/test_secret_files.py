@@ -10,6 +10,7 @@ import pytest
 from pybal.config.bad_value import BadValueError
 from pybal.config.ini import read_ini
 from pybal.config.secrets import Found, find_secrets, read_secret
+from tests.config.texts import GLOBAL_BGP, parse, service
 
 
 @pytest.fixture
@@ -26,6 +27,28 @@ def test_secrets_are_found_wherever_they_stand() -> None:
         Found(5, "peer 192.0.2.1", "bgp-password"),
     ]
     assert find_secrets(read_ini("[global]\nbgp-password =\n[a]\nconfig =\n")) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "doubt"),
+    [
+        ('"a-secret', "its quote is not closed"),
+        ("'a\"b", "its quote is not closed"),
+        ("a#secret", "it ends before the #"),
+        ("a secret# x", "it ends before the #"),
+        ('"a-secret"', ""),
+        ("'a#secret'", ""),
+        ("a-secret  # of spine 1", ""),
+        ('"a-secret"# x', ""),
+        ("a-secret ; of#spine 1", ""),
+        ('"""a', ""),
+    ],
+)
+def test_a_password_that_is_probably_not_the_one_that_was_meant(value: str, doubt: str) -> None:
+    text = f"{GLOBAL_BGP}Bgp-Password={value}\n" + ('"""\n' if '"""' in value else "")
+    warnings = parse(f"{text}{service()}").warnings
+    assert [(each.line, each.key) for each in warnings] == [(7, "bgp-password")] * bool(doubt)
+    assert all(each.message.startswith(doubt) for each in warnings)
 
 
 def test_a_file_holds_one_line_of_4096_bytes_at_most(path: Path) -> None:

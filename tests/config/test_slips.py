@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pybal.config.bad_value import Suggestions, is_one_slip
-from tests.config.texts import FILE, GLOBAL_BGP, parse, service
+from tests.config.texts import FILE, GLOBAL_BGP, parse, service, settings
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,20 @@ def test_a_global_section_in_capitals_is_no_service_that_lacks_all() -> None:
     errors = parse(f"[Global]\nlog-level = info\n{service()}", FILE).errors
     assert [error.message for error in errors] == [
         "a service of this name would be odd: write [global]"
+    ]
+
+
+def test_a_section_of_keys_of_global_is_one_error_and_no_service_that_lacks_all() -> None:
+    text = f"[global]\nlog-level = info\n[bgp]\nbgp = yes\nbgp-local-asn = 64512\n{service()}"
+    (error,) = parse(text, FILE).problems
+    assert error.line == 3
+    assert error.message == "no service, as its keys are those of [global]: let them stand there"
+
+
+def test_a_service_that_inherits_all_else_may_say_only_what_global_says_too() -> None:
+    inherited = service().replace("[svc]", "[DEFAULT]")
+    assert [each.name for each in settings(f"[global]\n{inherited}[web]\nbgp = no\n").services] == [
+        "web"
     ]
 
 

@@ -43,6 +43,9 @@ def test_the_first_line_of_a_script_is_looked_at(
 def test_what_is_not_there_or_no_program_is_said(tmp_path: Path) -> None:
     command = tmp_path / "check"
     assert fault_of_command(command) == "there is no such file"
+    assert fault_of_command(Path("/bin/sh -c true")) == (
+        "there is no such file; arguments stand in runcommand.arguments"
+    )
     assert fault_of_command(tmp_path) == "it is no file"
     command.write_text("#!/bin/sh\n")
     command.chmod(0o644)
