@@ -143,6 +143,19 @@ def test_the_same_unknown_key_in_many_sections_is_looked_up_once_and_told_in_eac
 
 
 @pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("bgp-peer-ip", "use bgp-peer-address in [global]"),
+        ("bgp-md5-password", "use bgp-password in [global]"),
+        ("bgp-nexthop", "use bgp-nexthop-ipv4 and bgp-nexthop-ipv6 in [global]"),
+    ],
+)
+def test_other_programs_words_for_a_router_get_ours(key: str, hint: str) -> None:
+    (warning,) = parse(f"[global]\n{key} = x\n{service()}", FILE).warnings
+    assert warning.message == f"unknown key, ignored; {hint}"
+
+
+@pytest.mark.parametrize(
     ("word", "known", "is_one"),
     [
         ("global", "global", False),
