@@ -22,7 +22,7 @@ from pybal.net.tls import (
     CertificateNameError,
     TLSConnections,
     certificate_expiry,
-    ssl_text,
+    handshake_text,
     tls_facts,
     verify_name,
 )
@@ -96,7 +96,7 @@ class TLSExchange(Exchange):
         except SSL.ZeroReturnError:
             why = ""
         except SSL.Error as error:
-            why = f"TLS: {ssl_text(error)}"
+            why = f"TLS: {handshake_text(tls, error)}"
         except CertificateNameError as error:
             why = str(error)
         self._flush(tls)

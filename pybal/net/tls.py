@@ -36,6 +36,14 @@ _log = Logger(namespace="network")
 # strptime takes ten times as long.
 _MOMENT = re.compile(rb"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z")
 
+# Of OpenSSL's verify(1).
+_EXPIRED = 10
+_FAULTS = {9: "is not yet valid", _EXPIRED: "has expired"}
+_UNTRUSTED = {
+    18: "the certificate is signed by itself alone",
+    **dict.fromkeys((2, 19, 20, 21), "the certificate is of an authority that is not trusted"),
+}
+
 
 class CertificateNameError(PyBalError):
     """A server's certificate is for another name."""
@@ -162,6 +170,12 @@ def tls_facts(connection: SSL.Connection) -> TLSFacts:
     )
 
 
+def handshake_text(connection: SSL.Connection, error: SSL.Error) -> str:
+    """Why a connection failed, with what is wrong with a certificate that was refused."""
+    fault = connection.get_app_data()
+    return f"{ssl_text(error)}: {fault}" if fault else ssl_text(error)
+
+
 def ssl_text(error: Exception) -> str:
     """OpenSSL's own words out of its list of (library, function, reason)."""
     if error.args and isinstance(error.args[0], list):
@@ -195,5 +209,19 @@ def _unverifying() -> SSL.Context:
 def _verifying(trusted: Any) -> SSL.Context:
     context = ssl.CertificateOptions(trustRoot=trusted, enableSessionTickets=True).getContext()
     # Whatever this version of Twisted does by default: no certificate is no verified one.
-    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
+    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _note_fault)
     return context
+
+
+def _note_fault(
+    connection: SSL.Connection, certificate: Any, fault: int, depth: int, good: int
+) -> bool:
+    """OpenSSL's verdict stands; its error alone would not say what is wrong."""
+    if not good:
+        whose = "the certificate" if depth == 0 else "the certificate of an authority"
+        said = f"{whose} {_FAULTS[fault]}" if fault in _FAULTS else _UNTRUSTED.get(fault, "")
+        ends_at = certificate_expiry(certificate)
+        if fault == _EXPIRED and ends_at is not None:
+            said += f" on {datetime.fromtimestamp(ends_at, UTC):%Y-%m-%d %H:%M} UTC"
+        connection.set_app_data(said)
+    return bool(good)

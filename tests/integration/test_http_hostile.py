@@ -161,8 +161,8 @@ HOSTILE: dict[str, tuple[Behaviour, str]] = {
         says_half,
         "timed out within the headers, 17 bytes received",
     ),
-    "another protocol": (says(b"220 mail.example.org ESMTP\r\n"), "no HTTP status line: b'"),
-    "binary junk": (says(bytes(range(256)) * 10), "no HTTP status line: b'"),
+    "another protocol": (says(b"220 mail.example.org ESMTP\r\n"), "no HTTP status line: '"),
+    "binary junk": (says(bytes(range(256)) * 10), "no HTTP status line: '"),
 }  # fmt: skip
 
 

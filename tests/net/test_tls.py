@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import subprocess
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 
-from pybal.net.tls import CertificateNameError, TLSConnections, verify_name
+from pybal.net.tls import CertificateNameError, TLSConnections, handshake_text, verify_name
 from pybal.net.tls_facts import TLSSetupError
 from tests.fakes.files import FilesHere
 
@@ -134,3 +140,38 @@ def test_a_server_is_named_as_certificates_name_it(
     for other in ("example.org.", "www.example.org..", "::2"):
         with pytest.raises(CertificateNameError):
             verify_name(client, other)
+
+
+def certificate(name: str, begins: datetime, ends: datetime) -> tuple[bytes, bytes]:
+    """One that is signed by itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    named = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    builder = x509.CertificateBuilder(named, named, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(begins).not_valid_after(ends)
+    made = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    return made, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "trusted", "fault"),
+    [
+        (2020, 2021, True, "the certificate has expired on 2021-01-02 00:00 UTC"),
+        (2900, 2901, True, "the certificate is not yet valid"),
+        (2020, 2900, False, "the certificate is signed by itself alone"),
+    ],
+)
+def test_what_is_wrong_with_a_certificate_is_said(
+    tmp_path: Path, begins: int, ends: int, *, trusted: bool, fault: str
+) -> None:
+    made, key = certificate(
+        "x", datetime(begins, 1, 2, tzinfo=UTC), datetime(ends, 1, 2, tzinfo=UTC)
+    )
+    (tmp_path / "certificate.pem").write_bytes(made)
+    (tmp_path / "key.pem").write_bytes(key)
+    (tmp_path / "ca.pem").write_bytes(made if trusted else authority("another"))
+    client = TLSConnections(files=FilesHere()).connection(
+        "x", verify=True, ca_file=str(tmp_path / "ca.pem")
+    )
+    with pytest.raises(SSL.Error) as failure:
+        shaken(client, (tmp_path / "certificate.pem", tmp_path / "key.pem"))
+    assert handshake_text(client, failure.value) == f"certificate verify failed: {fault}"
