@@ -335,7 +335,7 @@ class Daemon:
         if self._stopping:
             raise CancelledError
 
-    def _new_service(self, settings: ServiceSettings, adopts: bool) -> LVSService:
+    def _new_service(self, settings: ServiceSettings, *, adopts: bool) -> LVSService:
         ports = CoordinatorPorts(
             clock=self._ports.reactor,
             time_slices=self._time_slices,

@@ -45,11 +45,17 @@ class ServiceTable(Protocol):
         """It is to leave the kernel."""
 
 
-class ServiceSetPorts(NamedTuple):
-    """`new_service` makes a service, not yet started; the second argument says whether what stands
-    in the kernel for it is its own, to be adopted. `clock` provides IReactorTime."""
+class NewService(Protocol):
+    """Makes services."""
 
-    new_service: Callable[[ServiceSettings, bool], LVSService]
+    def __call__(self, settings: ServiceSettings, *, adopts: bool) -> LVSService:
+        """One that is not started yet. `adopts`: what stands in the kernel for it is its own."""
+
+
+class ServiceSetPorts(NamedTuple):
+    """What the set touches outside of itself. `clock` provides IReactorTime."""
+
+    new_service: NewService
     table: ServiceTable
     announcer: Announcer
     clock: Any
@@ -117,7 +123,10 @@ class ServiceSet:
             await self._pause()
             name = settings.name
             self._bring_in(
-                settings, name in changes.adopting, changes.followed.get(name), down.get(name, {})
+                settings,
+                changes.followed.get(name),
+                down.get(name, {}),
+                adopts=name in changes.adopting,
             )
         for settings in changes.adjusted:
             await self._pause()
@@ -147,9 +156,10 @@ class ServiceSet:
     def _bring_in(
         self,
         settings: ServiceSettings,
-        adopts: bool,
         former: LVSService | None,
         down: Mapping[str, IPAddress | None],
+        *,
+        adopts: bool,
     ) -> None:
         service = self._create(settings, adopts=adopts)
         try:
@@ -220,7 +230,7 @@ class ServiceSet:
             self._ports.table.withdraw(key)
 
     def _create(self, settings: ServiceSettings, *, adopts: bool = True) -> LVSService:
-        service = self.running[settings.name] = self._ports.new_service(settings, adopts)
+        service = self.running[settings.name] = self._ports.new_service(settings, adopts=adopts)
         self._log.info("Created LVS service '{name}'", name=settings.name)
         return service
 
