@@ -65,9 +65,6 @@ class AdjustBGP:
     peers_adjusted: tuple[tuple[PeerName, tuple[Change, ...]], ...] = ()
     silent: bool = False
 
-    def __str__(self) -> str:
-        return "; ".join(self.lines())
-
     def lines(self) -> Iterator[str]:
         """One for each thing that is touched."""
         if self.before is None or self.after is None:
