@@ -12,7 +12,7 @@ import statistics
 import time
 
 from pybal.http.response_reader import ResponseReader
-from pybal.net.sockets import STREAM_BYTES
+from pybal.net.channels import STREAM_BYTES
 
 TURNS = 100
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from pybal.net import epoll
+from pybal.net.channels import STREAM_BYTES
 from pybal.net.port import Keepalive, TCPEvents, UDPEvents
-from pybal.net.sockets import STREAM_BYTES, SocketNetwork
+from pybal.net.sockets import SocketNetwork
 from tests.integration.reactors import run_in_reactor, sleep, until
 from tests.integration.real_monitors import descriptors
 from tests.sockets import reset
