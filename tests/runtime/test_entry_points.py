@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import sys
 import zipfile
+from importlib.machinery import PathFinder
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
@@ -82,3 +84,18 @@ def test_what_another_finder_finds_is_found(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder])
     assert list(entry_points_of(GROUP)) == []
     assert asked
+
+
+def test_where_no_package_names_the_group_what_knows_all_of_packages_is_not_asked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: asked.append(group))
+    monkeypatch.setattr(sys, "meta_path", [PathFinder])
+    monkeypatch.setattr(sys, "path", [str(folder), str(folder / "missing")])
+    (folder / "other-1.0.dist-info").mkdir()
+    (folder / "other-1.0.dist-info/entry_points.txt").write_text("[another]\n")
+    assert list(entry_points_of(GROUP)) == asked == []
+    (folder / "other-1.0.dist-info/entry_points.txt").write_text(TEXT)
+    entry_points_of(GROUP)
+    assert asked == [GROUP]
