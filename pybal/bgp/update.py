@@ -85,7 +85,7 @@ def decode_update(body: bytes, scope: Scope) -> DecodedUpdate:
         else:
             unknown.append(_unknown(item))
     announces = bool(prefixes) or reach is not None
-    faults += _missing(values, raw, bool(prefixes), announces, scope)
+    faults += _missing(values, raw, scope, classic=bool(prefixes), announces=announces)
     update = Update(
         withdrawn=withdrawn,
         attributes=_assemble(values, tuple(unknown), scope),
@@ -203,9 +203,10 @@ def _check_mp_flags(item: _Raw) -> None:
 
 
 def _missing(
-    values: dict[int, Any], raw: list[_Raw], classic: bool, announces: bool, scope: Scope
+    values: dict[int, Any], raw: list[_Raw], scope: Scope, *, classic: bool, announces: bool
 ) -> Iterator[Fault]:
-    """Section 3 (d): well-known mandatory attributes that an announcement lacks."""
+    """Section 3 (d): well-known mandatory attributes that an announcement lacks. `classic`: it has
+    prefixes outside of MP_REACH_NLRI, which take a NEXT_HOP."""
     if not announces:
         return
     wanted = [AttributeType.ORIGIN, AttributeType.AS_PATH]

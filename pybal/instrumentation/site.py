@@ -200,7 +200,9 @@ class StatusPages:
         match segments:
             case ("metrics",):
                 with_servers = _asks(request, "servers")
-                return await self._metrics(accepts_openmetrics(accept), with_servers)
+                return await self._metrics(
+                    as_openmetrics=accepts_openmetrics(accept), with_servers=with_servers
+                )
             case ("api", "v1", *rest):
                 return await self._api(request, tuple(rest), accept)
         if self.html is not None and segments is not None:
@@ -277,7 +279,7 @@ class StatusPages:
         pieces = await self._shared.get(("past", segments, query), begin)
         return Response(HTTPStatus.OK, JSON_TYPE, b"", pieces)
 
-    async def _metrics(self, as_openmetrics: bool, with_servers: bool) -> Response:
+    async def _metrics(self, *, as_openmetrics: bool, with_servers: bool) -> Response:
         async def begin() -> Iterable[bytes]:
             return await self._scraper.scrape(
                 self._failed_requests, as_openmetrics=as_openmetrics, with_servers=with_servers
