@@ -149,6 +149,19 @@ def test_what_monitors_find_ends_no_override() -> None:
     assert bench.statuses()["a"] == "disabled/up/not pooled"
 
 
+def test_one_that_was_down_when_it_was_taken_out_stays_out_when_it_comes_up() -> None:
+    bench = bench_of_four()
+    bench.monitor("a").say(False)
+    bench.wish(DISABLE, "a")
+    for host in "bc":
+        bench.monitor(host).say(False)
+    bench.monitor("a").say(True)
+    bench.list(*"abcd")
+    assert bench.statuses()["a"] == "disabled/up/not pooled"
+    assert over(bench, "a") is not None
+    assert weights(bench) == {"c": 10, "d": 10}, "held beside the one that is up"
+
+
 def test_an_override_waits_for_a_server_that_is_in_no_list() -> None:
     bench = bench_of_four()
     bench.wish(DISABLE, "a")
