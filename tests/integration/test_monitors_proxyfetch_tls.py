@@ -66,10 +66,9 @@ def first_result(
         if certificate is None:
             listening = reactor.listenTCP(0, Site(web), interface="127.0.0.1")
         else:
-            key = ssl.PrivateCertificate.loadPEM(
-                certificate.key.read_bytes() + certificate.certificate.read_bytes()
-            )
-            listening = reactor.listenSSL(0, Site(web), key.options(), interface="127.0.0.1")
+            files = str(certificate.key), str(certificate.certificate)
+            context = ssl.DefaultOpenSSLContextFactory(*files)
+            listening = reactor.listenSSL(0, Site(web), context, interface="127.0.0.1")
         port = listening.getHost().port
         watched = Watched(reactor, settings, port, http=real_client(reactor))
         result = await watched.first_result()
