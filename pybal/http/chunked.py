@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from io import BytesIO
 
 from pybal.http.head import BadResponseError
 from pybal.runtime.naming import quoted_bytes
@@ -26,7 +27,7 @@ class ChunkedBody:
         self._trailer_bytes = 0
         self._scanned = 0  # bytes that are known to hold no end of a line
 
-    def take(self, unread: bytearray, body: bytearray) -> None:
+    def take(self, unread: bytearray, body: BytesIO) -> None:
         """Move what `unread` has of the body; BadResponseError if that is not chunked."""
         at = 0
         while not self.is_complete and (size := self._step(unread, at, body)):
@@ -34,11 +35,11 @@ class ChunkedBody:
         del unread[:at]
         self._scanned = max(0, self._scanned - at)
 
-    def _step(self, unread: bytearray, at: int, body: bytearray) -> int:
+    def _step(self, unread: bytearray, at: int, body: BytesIO) -> int:
         """Take a piece of a chunk or a line; how many bytes that was, 0 if more must come."""
         if self._left:
             piece = unread[at : at + self._left]
-            body += piece
+            body.write(piece)
             self._left -= len(piece)
             return len(piece)
         end = unread.find(b"\n", max(at, self._scanned)) + 1

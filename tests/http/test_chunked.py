@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import pytest
 
 from pybal.http.chunked import ChunkedBody
@@ -13,11 +15,11 @@ LIMIT = 65536
 
 def read(*pieces: bytes) -> tuple[bytes, bool, bytes]:
     """The body, whether it is complete, and what is left unread."""
-    chunked, unread, body = ChunkedBody(), bytearray(), bytearray()
+    chunked, unread, body = ChunkedBody(), bytearray(), BytesIO()
     for piece in pieces:
         unread += piece
         chunked.take(unread, body)
-    return bytes(body), chunked.is_complete, bytes(unread)
+    return body.getvalue(), chunked.is_complete, bytes(unread)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+import tracemalloc
 from typing import NamedTuple
 
 import pytest
@@ -131,6 +132,24 @@ def test_header_names_are_lower_case_and_the_last_of_equal_names_wins() -> None:
     )
     assert response is not None
     assert response.headers == {"x-a": "2 and 3", "etag": 'W/"x"', "content-length": "0"}
+
+
+def test_a_long_body_is_handed_over_without_a_copy() -> None:
+    """Which would take the reactor tens of milliseconds, and the memory twice."""
+    size = 8 * 2**20
+    reader = ResponseReader(max_bytes=2 * size)
+    tracemalloc.start()
+    try:
+        reader.feed(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+        reader.feed(b"x" * (size - 1))
+        before, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        reader.feed(b"x")
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert reader.response is not None and len(reader.response.body) == size
+    assert most - before < size // 4
 
 
 def test_a_body_without_length_ends_with_the_connection() -> None:
