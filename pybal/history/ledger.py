@@ -32,6 +32,7 @@ CLOCK_JUMP_S = 2.0
 ASKED_S = 5.0
 """A disk that has not said by then what it holds may never do."""
 _SCANNED_AT_ONCE = 500
+_TOLD_AT_ONCE = 500
 
 T = TypeVar("T")
 
@@ -118,7 +119,9 @@ class Ledger:
         self._fresh: list[LedgerEvent] = []
         self._flushing: DelayedCall | None = None
         self._subscribers: dict[int, Subscriber] = {}
-        self._telling: dict[int, DelayedCall] = {}
+        self._to_tell: deque[tuple[float, int]] = deque()
+        """When by the clock, and of which incident."""
+        self._telling: DelayedCall | None = None
         self.events_total = 0
         self._stopped = False
 
@@ -172,7 +175,10 @@ class Ledger:
             self._belongs(seq, incident)
             self._incidents.add(event, note.concern, now_s)
             if incident == seq and not self._stopped:
-                self._telling[seq] = self._clock.callLater(TOLD_AFTER_S, self._tell, seq)
+                self._to_tell.append((self._lately() + TOLD_AFTER_S, seq))
+                # One for all: of the timers of thousands all would be due in the same turn.
+                if self._telling is None:
+                    self._telling = self._clock.callLater(TOLD_AFTER_S, self._tell)
         if self._disk is not None:
             self._fresh.append(event)
             if len(self._fresh) >= MAX_FRESH:
@@ -203,11 +209,17 @@ class Ledger:
         if self._disk is not None:
             self._disk.clock_was_set()
 
-    def _tell(self, number: int) -> None:
-        del self._telling[number]
-        incident = self._incidents.get(number)
-        if incident is not None and len(incident.services) > 1:
-            self._log.warn("Incident {number}: {text}", number=number, text=incident.text)
+    def _tell(self) -> None:
+        now_s, waiting = self._lately(), self._to_tell
+        for _ in range(_TOLD_AT_ONCE):
+            if waiting and waiting[0][0] <= now_s:
+                _, number = waiting.popleft()
+                incident = self._incidents.get(number)
+                if incident is not None and len(incident.services) > 1:
+                    self._log.warn("Incident {number}: {text}", number=number, text=incident.text)
+        self._telling = None
+        if waiting:
+            self._telling = self._clock.callLater(max(0.0, waiting[0][0] - now_s), self._tell)
 
     # -- the disk ---------------------------------------------------------------------------
 
@@ -244,9 +256,8 @@ class Ledger:
         """Nothing is noted any more. Idempotent."""
         self._stopped = True
         self.flush()
-        for call in self._telling.values():
-            call.cancel()
-        self._telling.clear()
+        cancel(self._telling)
+        self._telling = None
         self._subscribers.clear()
 
     # -- what has happened ------------------------------------------------------------------

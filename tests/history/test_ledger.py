@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 
 from pybal.history.event import Kind, LedgerEvent
 from pybal.history.incidents import Concern, Incident, Subject
-from pybal.history.ledger import ASKED_S, Ledger, Note
+from pybal.history.ledger import ASKED_S, TOLD_AFTER_S, Ledger, Note
 from pybal.history.query import EventPage, EventQuery, HistoryBusyError
 from pybal.history.snapshot import DiskSnapshot, HistorySnapshot
 from pybal.runtime.time_slices import TimeSlices
@@ -157,6 +157,23 @@ def test_one_hosts_death_in_44_services_is_one_incident_with_44_effects(bench: B
         f"warn: Incident {incident.id}: cp1 failed in 44 services (40 depooled, 4 pooled though"
         " down): Ping reports cp1 down: silent"
     ]
+
+
+def test_thousands_of_incidents_wait_to_be_told_with_one_timer(bench: Bench) -> None:
+    hosts = [f"cp{number}" for number in range(600)]
+    for host in hosts:
+        bench.report(host, "web", up=False, verdict="depooled")
+        bench.report(host, "dns", up=False, verdict="depooled")
+    assert len(bench.clock.getDelayedCalls()) <= 2
+    bench.clock.advance(TOLD_AFTER_S / 2)
+    bench.report("late", "web", up=False, verdict="depooled")
+    bench.report("late", "dns", up=False, verdict="depooled")
+    bench.clock.advance(TOLD_AFTER_S / 2)
+    assert [line.split(": ")[2].split(" failed")[0] for line in bench.log] == hosts
+    bench.clock.advance(TOLD_AFTER_S / 2)
+    assert ": late failed in 2 services" in bench.log[-1]
+    bench.ledger.stop()
+    assert bench.clock.getDelayedCalls() == []
 
 
 def test_an_incident_ends_when_nothing_finds_the_host_down_any_more(bench: Bench) -> None:
