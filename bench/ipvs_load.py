@@ -52,6 +52,7 @@ from pybal.ipvs.quick_look import LOOK_EVERY_S, QuickLook
 from pybal.ipvs.statistics import StatisticsReader
 from pybal.model import L4Protocol
 from pybal.runtime.gc_tuning import NEVER, YOUNG
+from pybal.runtime.persistent_map import PersistentMap
 from tests.ipvs.tables import read_table
 
 _T = TypeVar("_T")
@@ -98,15 +99,16 @@ class Turns:
 
 
 def table_of(services: int, servers: int) -> Table:
-    """Services on 10.0.0.0/16, each with the same servers of 10.1.0.0/16."""
+    """Services on 10.0.0.0/16, each with the same servers of 10.1.0.0/16; in maps as the daemon
+    has them."""
     destinations = {}
     for number in range(servers):
         key = DestinationKey(ip_address("10.1.0.1") + number, 80)
-        destinations[key] = Destination(key, 10, Forwarding.DIRECT)
+        destinations[key] = Destination(key, 10, Forwarding.DIRECT, rank=number)
     table = {}
     for number in range(services):
         service = ServiceKey(L4Protocol.TCP, ip_address("10.0.0.1") + number, 80)
-        table[service] = ServiceEntry(Service(service, "wrr"), destinations)
+        table[service] = ServiceEntry(Service(service, "wrr"), PersistentMap(destinations))
     return table
 
 
@@ -225,8 +227,8 @@ def measure_depools(manager: IPVSManager, turns: Turns, table: Table) -> tuple[f
     """Median time of one server leaving a service, and the longest stall of all."""
     seconds, stalls_s = [], []
     for entry in islice(table.values(), DEPOOLS):
-        left = dict(entry.destinations)
-        left.popitem()
+        assert isinstance(entry.destinations, PersistentMap)
+        left = entry.destinations.updated({}, [next(iter(entry.destinations))])
         changes = manager.snapshot().changes_total
         start = time.perf_counter()
         manager.publish(ServiceEntry(entry.service, left))

@@ -28,6 +28,8 @@ _FORWARDING_WORDS = {
     Forwarding.UNKNOWN: "unknown forwarding",
 }
 
+_MANY = 4000
+
 
 @dataclass(frozen=True, slots=True)
 class AddService:
@@ -157,11 +159,14 @@ def _changed(entry: ServiceEntry | None, operations: Iterable[Operation]) -> Ser
 
 
 class _Copy:
-    """Of a service's destinations, changed. Of a PersistentMap no copy is made."""
+    """Of a service's destinations, changed. Of a PersistentMap no copy is made; nor of more than
+    _MANY, which have so few changes at once that they had better become one."""
 
     def __init__(self, destinations: Destinations) -> None:
         # Not isinstance(), which asks an abstract class: that takes as long as all the rest.
         self._persistent = destinations if type(destinations) is PersistentMap else None
+        if self._persistent is None and len(destinations) > _MANY:
+            self._persistent = PersistentMap(destinations)
         self._changed = {} if self._persistent is not None else dict(destinations)
         self._removed: dict[DestinationKey, None] = {}
 

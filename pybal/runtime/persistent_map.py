@@ -61,11 +61,13 @@ class PersistentMap(Mapping[_K, _V]):
 
     def items(self) -> ItemsView[_K, _V]:
         """See Mapping."""
-        return _Items(self)
+        root = self._root
+        return root.items() if type(root) is dict else _Items(self)
 
     def values(self) -> ValuesView[_V]:
         """See Mapping."""
-        return _Values(self)
+        root = self._root
+        return root.values() if type(root) is dict else _Values(self)
 
     def _leaf(self, key: object) -> dict[Any, Any]:
         node, bits = self._root, hash(key)

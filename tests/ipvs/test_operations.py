@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 
 from pybal.ipvs.model import Forwarding, Service, Table
@@ -70,3 +71,14 @@ def test_of_a_persistent_map_no_copy_is_made_and_the_last_operation_counts() -> 
     changed = {server(1): destination(1, 5), server(3): destination(3, 0)}
     assert after == {k: d for k, d in {**many, **changed}.items() if k != server(2)}
     assert len(many) == 100
+
+
+def test_of_thousands_no_copy_is_made_for_each_few_that_change(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pybal.ipvs.operations._MANY", 10)
+    for count, is_persistent in ((10, False), (11, True)):
+        table = {WEB: pool(WEB, *range(1, count + 1))}
+        after = applied(table, [RemoveDestination(WEB, server(3))])[WEB].destinations
+        assert isinstance(after, PersistentMap) is is_persistent
+        assert after == {k: d for k, d in table[WEB].destinations.items() if k != server(3)}
