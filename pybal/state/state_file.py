@@ -196,7 +196,8 @@ class WriteBehind(Generic[T]):
 
     def _succeeded(self, _: object) -> None:
         self._retry.succeeded()
-        self._files.forget(self._file.path)
+        if not self._writing:  # Else what is newer is on its way by now, and may not arrive.
+            self._files.forget(self._file.path)
 
     def _not_written(self, failure: Failure) -> None:
         if failure.check(NoThreadError):

@@ -269,6 +269,27 @@ def test_a_disk_that_is_slower_than_what_changes_is_not_told_as_one_that_hangs(
     assert (file.load(), told) == (["a", "b", "b", "b"], [])
 
 
+def test_a_disk_that_hangs_is_told_though_what_was_written_before_is_heard_of_late(
+    tmp_path: Path,
+) -> None:
+    clock, hangs, written = Clock(), False, list[Deferred[None]]()
+
+    def in_thread(function: Callable[[], None]) -> Deferred[None]:
+        if not hangs:
+            function()
+        written.append(Deferred())
+        return written[-1]
+
+    file, files = names_file(tmp_path / "x.json"), StateWriting(clock, in_thread)
+    writer = WriteBehind(file, lambda: ["a"], files, pytest.fail)
+    writer.changed()
+    hangs = True
+    writer.changed()
+    written[0].callback(None)
+    clock.advance(HANGS_S)
+    assert list(files.unwritten) == [(str(file.path), HANGS)]
+
+
 def test_what_has_failed_is_told_as_it_failed_not_as_a_disk_that_hangs(tmp_path: Path) -> None:
     clock = Clock()
     files, path = writing(FakeThread(), clock), tmp_path / "x.json"
