@@ -119,13 +119,13 @@ class Managed:
         return self.outstanding is not None and self.outstanding.compared is self.wanted
 
     def may_stand(self, known: ServiceEntry | None) -> bool:
-        """Whether the kernel, which holds this, forwards to anyone who is wanted."""
-        wanted = self.wanted is not None and self.wanted.destinations
-        return known is not None and bool(known.destinations or not wanted)
+        """Whether the kernel, which holds this, has somebody for new connections, if any is wanted:
+        those that drain are none."""
+        return known is not None and (_serves(known) or not _serves(self.wanted))
 
     def lose(self, known: ServiceEntry | None, now_s: float) -> bool:
         """The kernel, which holds this, has refused what is wanted. Whether what stood is lost now:
-        the kernel has forwarded to nobody for LOST_AFTER_S, whatever was tried."""
+        the kernel has had nobody for new connections for LOST_AFTER_S, whatever was tried."""
         if self.may_stand(known):
             self.unserved_since_s = None
         elif self.unserved_since_s is None:
@@ -139,6 +139,10 @@ class Managed:
         """What is known of it does not hold."""
         self.staleness = max(self.staleness, staleness)
         self.outstanding = None
+
+
+def _serves(entry: ServiceEntry | None) -> bool:
+    return entry is not None and any(each.weight for each in entry.destinations.values())
 
 
 def missing(managed: Mapping[ServiceKey, Managed], known: Table) -> tuple[MissingSnapshot, ...]:
