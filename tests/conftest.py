@@ -6,6 +6,7 @@ import functools
 import gc
 import importlib.metadata
 import os
+import resource
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -25,6 +26,17 @@ importlib.metadata.version = functools.cache(importlib.metadata.version)
 
 # Some hundred searches of all that is in memory find what a few do, and take a twelfth of the time.
 gc.set_threshold(5_000, 10, 10)
+
+# A daemon raises this itself. Some tests have more than a thousand connections, both ends of each.
+_soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (max(_soft, min(4096, _hard)), _hard))
+
+# Whoever runs the tests may have another umask and another terminal, be a service itself, or trust
+# other certificates.
+os.umask(0o022)
+os.environ |= {"COLUMNS": "80"}
+for _name in "NOTIFY_SOCKET WATCHDOG_PID WATCHDOG_USEC SYSTEMD_EXEC_PID SSL_CERT_FILE".split():
+    os.environ.pop(_name, None)
 
 STATE_DIRECTORY = "/var/lib/pybal"
 """Where a daemon writes that is told nothing else."""

@@ -366,7 +366,7 @@ def test_an_unknown_name_is_answered_with_those_that_are_near(
 def test_an_output_that_cannot_be_written_is_a_line_at_most(
     site: ServedSite, shell: str, status: int, errors: str
 ) -> None:
-    command = shell.format(f"{sys.executable} -m pybal.ctl --socket={site.path}")
+    command = shell.format(f"{sys.executable} -m pybal.ctl --socket='{site.path}'")
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (status, errors)
 

@@ -100,10 +100,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("served")
     key, certificate = folder / "key.pem", folder / "certificate.pem"
     command = (
-        f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=x"
-        f" -addext subjectAltName=DNS:www.example.org,IP:::1 -keyout {key} -out {certificate}"
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=x"
+        " -addext subjectAltName=DNS:www.example.org,IP:::1"
     )
-    subprocess.run(command.split(), capture_output=True, check=True)
+    files = ("-keyout", key, "-out", certificate)
+    subprocess.run([*command.split(), *files], capture_output=True, check=True)
     return certificate, key
 
 

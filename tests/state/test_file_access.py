@@ -48,7 +48,8 @@ class Threads:
 
 def access_of(mounted: Path) -> tuple[BoundedAccess, Threads, ThreadClock]:
     clock, threads = ThreadClock(), Threads()
-    mountinfo = f"30 22 0:40 / {mounted} rw - nfs4 files:/pools rw"
+    escaped = str(mounted).replace(" ", "\\040")
+    mountinfo = f"30 22 0:40 / {escaped} rw - nfs4 files:/pools rw"
     return BoundedAccess(clock, threads, lambda: mountinfo), threads, clock
 
 
