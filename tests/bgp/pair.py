@@ -13,6 +13,9 @@ from tests.bgp.routers import PLAIN, Bird, Router, Terms
 VIP, VIP6 = "192.0.2.1", "2001:db8::1"
 HOST, HOST6 = f"{VIP}/32", f"{VIP6}/128"
 
+AT_ONCE_S = 15.0
+"""Enough for a busy machine, and half of the hold time, which what nobody tells would take."""
+
 # Short, as no test is to wait for what it does not look at.
 _FSM = {"connect_retry_s": 1, "idle_hold_s": 0.2, "idle_hold_max_s": 1}
 _PASSIVE = {"passive": True, "connect_retry_s": 600}

@@ -74,10 +74,12 @@ def test_the_next_program_has_the_process_its_descriptors_and_its_signals(tmp_pa
 
 def test_of_two_threads_that_come_to_it_one_runs_the_next_program() -> None:
     came: list[int] = []
+    one_came = threading.Event()
 
     class Store(OwnStore):
         def hand_over(self, process_id: int) -> dict[str, str]:
             came.append(process_id)
+            one_came.set()
             threading.Event().wait()
             raise AssertionError
 
@@ -85,6 +87,7 @@ def test_of_two_threads_that_come_to_it_one_runs_the_next_program() -> None:
     threads = [threading.Thread(target=successor.take_place, daemon=True) for _ in range(2)]
     for thread in threads:
         thread.start()
+    assert one_came.wait(30)
     for thread in threads:
         thread.join(0.05)
     assert came == [os.getpid()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any
@@ -30,6 +31,18 @@ def descriptors() -> int:
         with suppress(FileNotFoundError):
             count += os.readlink(f"/proc/self/fd/{number}") != "anon_inode:[eventpoll]"
     return count
+
+
+def own_faults(monitor: Monitor) -> float:
+    """How often it could not check for what we lack ourselves."""
+    name = "pybal_monitor_internal_errors_total"
+    return sum(each.value for each in monitor.snapshot().samples if each.metric == name)
+
+
+def took_s(reason: str) -> float:
+    """How long a check took, as its reason says."""
+    (found,) = re.findall(r"\b(\d+\.\d{3}) s\b", reason)
+    return float(found)
 
 
 class Watched:
@@ -63,6 +76,11 @@ class Watched:
     async def reported(self, count: int) -> None:
         """Wait until there are so many reports."""
         await until(self._reactor, lambda: len(self.reports) >= count)
+
+    async def own_faults(self, count: int) -> None:
+        """Wait until it could not check so many times, and stop it."""
+        await until(self._reactor, lambda: own_faults(self.monitor) >= count)
+        self.monitor.stop()
 
     async def first_result(self) -> CheckResult:
         """The first report; the monitor has ended then."""

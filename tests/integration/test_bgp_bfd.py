@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.bgp.pair import HOST, VIP, Pair, wait_routes
+from tests.bgp.pair import AT_ONCE_S, HOST, VIP, Pair, wait_routes
 from tests.bgp.rig import OUR_IPV4, OUR_IPV6, ROUTER_IPV6, Speaker, eventually
 from tests.bgp.routers import Bird, FrrWithBFD
 
@@ -37,7 +37,7 @@ def bfd_pair(pair: Pair) -> tuple[Bird, Speaker]:
 def test_bfd_notices_a_frozen_router_long_before_the_hold_timer(pair: Pair) -> None:
     bird, speaker = bfd_pair(pair)
     bird.freeze()
-    peer = eventually("noticed", lambda: (p := speaker.peer())["sessions_lost"] and p, 5)
+    peer = eventually("noticed", lambda: (p := speaker.peer())["sessions_lost"] and p, AT_ONCE_S)
     assert peer["bfd"] == "DOWN"
     assert "BFD" in peer["last_error"]
     bird.thaw()
@@ -55,7 +55,7 @@ def test_bfd_runs_over_ipv6(pair: Pair) -> None:
 def test_bfd_lets_the_router_drop_our_routes_when_we_freeze(pair: Pair) -> None:
     bird, speaker = bfd_pair(pair)
     speaker.freeze()
-    wait_routes(bird, limit_s=5)
+    wait_routes(bird, limit_s=AT_ONCE_S)
     speaker.thaw()
     wait_routes(bird, HOST)
 
@@ -93,14 +93,14 @@ def test_frr_and_we_notice_each_other_frozen_long_before_the_hold_timer(pair: Pa
     eventually("BFD is up", lambda: speaker.peer()["bfd"] == "UP")
     stand_still(speaker)
     speaker.freeze()
-    wait_routes(router, limit_s=5)
+    wait_routes(router, limit_s=AT_ONCE_S)
     speaker.thaw()
     wait_routes(router, HOST)
     eventually("BFD is up", lambda: speaker.peer()["bfd"] == "UP")
     lost = speaker.peer()["sessions_lost"]
     for process in (*router.daemons, router):
         process.freeze()
-    eventually("we noticed", lambda: speaker.peer()["sessions_lost"] > lost, 5)
+    eventually("we noticed", lambda: speaker.peer()["sessions_lost"] > lost, AT_ONCE_S)
     for process in (*router.daemons, router):
         process.thaw()
 
@@ -130,7 +130,7 @@ def test_bfd_with_authentication(pair: Pair, kind: str) -> None:
     eventually("BFD is up on our side", lambda: speaker.peer()["bfd"] == "UP")
     eventually("BFD is up on BIRD's side", lambda: " Up " in bird.cli("show bfd sessions"))
     bird.freeze()
-    eventually("noticed", lambda: speaker.peer()["sessions_lost"], 5)
+    eventually("noticed", lambda: speaker.peer()["sessions_lost"], AT_ONCE_S)
     bird.thaw()
     eventually("BFD is up again", lambda: speaker.peer()["bfd"] == "UP")
 
@@ -154,7 +154,7 @@ def test_bfd_over_several_hops_with_bird(pair: Pair) -> None:
     eventually("BFD is up on our side", lambda: speaker.peer()["bfd"] == "UP")
     eventually("BFD is up on BIRD's side", lambda: " Up " in bird.cli("show bfd sessions"))
     bird.freeze()
-    eventually("noticed", lambda: speaker.peer()["sessions_lost"], 5)
+    eventually("noticed", lambda: speaker.peer()["sessions_lost"], AT_ONCE_S)
     bird.thaw()
 
 
@@ -167,6 +167,6 @@ def test_bfd_over_several_hops_with_frr(pair: Pair) -> None:
     eventually("BFD is up", lambda: speaker.peer()["bfd"] == "UP")
     stand_still(speaker)
     speaker.freeze()
-    wait_routes(router, limit_s=5)
+    wait_routes(router, limit_s=AT_ONCE_S)
     speaker.thaw()
     wait_routes(router, HOST)

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tests.bgp.pair import HOST, HOST6, VIP, VIP6, Pair, wait_routes
+from tests.bgp.pair import AT_ONCE_S, HOST, HOST6, VIP, VIP6, Pair, wait_routes
 from tests.bgp.rig import OUR_IPV4, OUR_IPV6, OUR_SECOND_IPV4, ROUTER_IPV4, ROUTER_IPV6, eventually
 
 pytestmark = [
@@ -106,7 +106,7 @@ def test_a_frozen_router_is_noticed_by_the_hold_timer(pair: Pair) -> None:
     speaker = pair.speaker()
     assert speaker.wait_established()["hold_time_s"] == 3
     bird.freeze()
-    peer = eventually("noticed", lambda: (p := speaker.peer())["sessions_lost"] and p, 5)
+    peer = eventually("noticed", lambda: (p := speaker.peer())["sessions_lost"] and p)
     assert "Hold Timer Expired" in peer["last_error"]
     bird.thaw()
     speaker.wait_established()
@@ -117,7 +117,7 @@ def test_when_we_freeze_the_router_drops_the_routes(pair: Pair) -> None:
     speaker.announce("web", VIP)
     wait_routes(bird, HOST)
     speaker.freeze()
-    wait_routes(bird, limit_s=6)
+    wait_routes(bird)
     speaker.thaw()
     wait_routes(bird, HOST)
 
@@ -151,7 +151,7 @@ def test_a_graceful_shutdown_is_announced_before_the_withdrawal(pair: Pair) -> N
     wait_routes(bird, HOST)
     speaker.ask(stop="bye")
     eventually("the community", lambda: "(65535,0)" in bird.routes().get(HOST, ""), 2.9)
-    wait_routes(bird, limit_s=5)
+    wait_routes(bird, limit_s=AT_ONCE_S)
 
 
 def test_of_two_directors_the_second_takes_over_when_the_first_stops(pair: Pair) -> None:
@@ -177,5 +177,5 @@ def test_of_two_directors_the_second_takes_over_when_the_first_stops(pair: Pair)
     eventually("both", lambda: "2 of 2 routes" in bird.cli("show route count table master4"))
     assert f"BGP.next_hop: {OUR_IPV4}" in best()
     first.stop()
-    eventually("the second's", lambda: f"BGP.next_hop: {OUR_SECOND_IPV4}" in best(), 5)
+    eventually("the second's", lambda: f"BGP.next_hop: {OUR_SECOND_IPV4}" in best(), AT_ONCE_S)
     assert "BGP.med: 100" in best()

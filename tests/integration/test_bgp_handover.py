@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.bgp.pair import HOST, HOST6, VIP, VIP6, Pair, wait_routes
+from tests.bgp.pair import AT_ONCE_S, HOST, HOST6, VIP, VIP6, Pair, wait_routes
 from tests.bgp.rig import OUR_IPV4, Speaker, eventually
 from tests.bgp.routers import Bird, ExaBGP, Frr, GoBGP, OpenBGPD, Router, Terms
 from tests.handover.manager import FakeManager
@@ -84,7 +84,7 @@ def test_kill_9_and_a_restart_reset_no_session_and_send_no_update(
     speaker.announce("web", VIP)
     wait_routes(router, HOST)
     speaker.stop()
-    wait_routes(router, limit_s=5)
+    wait_routes(router, limit_s=AT_ONCE_S)
     assert manager.kept == {}
 
 
@@ -185,4 +185,4 @@ def test_bfd_waits_for_a_restart_and_ends_the_session_after_a_crash(
     assert router.established()
     assert abs(speaker.peer()["since"] - since) < 0.1
     speaker.kill()
-    eventually("the router has noticed", lambda: not router.established(), 5)
+    eventually("the router has noticed", lambda: not router.established(), AT_ONCE_S)

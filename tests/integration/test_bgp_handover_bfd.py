@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.bgp.pair import HOST, VIP, Pair, wait_routes
+from tests.bgp.pair import AT_ONCE_S, HOST, VIP, Pair, wait_routes
 from tests.bgp.rig import Speaker, eventually
 from tests.bgp.routers import FrrWithBFD, Router
 from tests.handover.manager import FakeManager
@@ -89,5 +89,5 @@ def test_kill_9_ends_no_session_of_bfd_nor_of_bgp(
     assert (peer["bfd"], peer["sessions_lost"]) == ("UP", 0)
     assert abs(peer["since"] - since) < 0.1
     speaker.stop()
-    wait_routes(router, limit_s=5)
+    wait_routes(router, limit_s=AT_ONCE_S)
     assert manager.kept == {}

@@ -9,7 +9,7 @@ from ipaddress import IPv6Address
 import pytest
 
 from pybal.bgp.rib import FAMILY_LEFT_OUT
-from tests.bgp.pair import HOST, HOST6, VIP, VIP6, Pair, speaker_settings, wait_routes
+from tests.bgp.pair import AT_ONCE_S, HOST, HOST6, VIP, VIP6, Pair, speaker_settings, wait_routes
 from tests.bgp.rig import (
     OUR_IPV6,
     OUR_SECOND_IPV4,
@@ -316,7 +316,7 @@ def test_bfd_with_a_link_local_peer(pair: Pair) -> None:
     wait_routes(bird, HOST6)
     eventually("BFD is up", lambda: speaker.peer()["bfd"] == "UP")
     speaker.freeze()
-    wait_routes(bird, limit_s=5)
+    wait_routes(bird, limit_s=AT_ONCE_S)
     speaker.thaw()
     wait_routes(bird, HOST6)
 

@@ -11,7 +11,7 @@ import re
 
 import pytest
 
-from tests.bgp.pair import HOST, HOST6, VIP, VIP6, Pair, speaker_settings, wait_routes
+from tests.bgp.pair import AT_ONCE_S, HOST, HOST6, VIP, VIP6, Pair, speaker_settings, wait_routes
 from tests.bgp.rig import eventually
 from tests.bgp.routers import Bird, Frr, GoBGP, OpenBGPD, Router, Terms
 
@@ -64,7 +64,7 @@ def test_a_planned_restart_keeps_the_routes_and_a_stop_does_not(
     again.ask(complete=True)
     again.wait_established()
     again.stop()
-    wait_routes(router, limit_s=5)
+    wait_routes(router, limit_s=AT_ONCE_S)
 
 
 @kinds(Frr, GoBGP)
@@ -88,7 +88,7 @@ def test_a_stop_is_a_hard_reset_to_a_router_with_rfc_8538(pair: Pair, kind: type
     speaker.announce("web", VIP)
     wait_routes(router, HOST)
     speaker.stop("bye")
-    wait_routes(router, limit_s=5)
+    wait_routes(router, limit_s=AT_ONCE_S)
     eventually("it is told", lambda: re.search("hard.reset", router.log, re.IGNORECASE))
 
 
@@ -101,7 +101,7 @@ def test_a_router_without_rfc_8538_drops_the_routes_with_a_notification(
     speaker.announce("web", VIP, VIP6)
     wait_routes(router, HOST, HOST6)
     speaker.ask(reconfigure=speaker_settings(peer={"address": "10.77.0.99"}))
-    wait_routes(router, limit_s=5)
+    wait_routes(router, limit_s=AT_ONCE_S)
 
 
 LONG_LIVED: list[tuple[type[Router], dict[str, str]]] = [

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.bgp.pair import HOST, VIP, Pair, wait_routes
+from tests.bgp.pair import AT_ONCE_S, HOST, VIP, Pair, wait_routes
 from tests.bgp.rig import Speaker, eventually
 from tests.bgp.routers import Bird, FrrWithBFD, Router, Terms
 
@@ -165,7 +165,7 @@ def test_a_host_that_hangs_loses_the_route_unless_bfd_is_made_to_heed_graceful_r
         time.sleep(1.5)
         assert HOST in router.routes(), "until the restart time is over"
     else:
-        wait_routes(router, limit_s=5)
+        wait_routes(router, limit_s=AT_ONCE_S)
     speaker.thaw()
     wait_routes(router, HOST)
 
@@ -175,4 +175,4 @@ def test_a_stop_takes_the_route_at_once(pair: Pair, kind: Callable[[Pair], Route
     router = kind(pair)
     speaker = start(pair, router)
     speaker.stop("bye")
-    wait_routes(router, limit_s=5)
+    wait_routes(router, limit_s=AT_ONCE_S)

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.bgp.pair import HOST, HOST6, VIP, VIP6, Pair, wait_routes
+from tests.bgp.pair import AT_ONCE_S, HOST, HOST6, VIP, VIP6, Pair, wait_routes
 from tests.bgp.rig import OUR_IPV4, OUR_IPV6, eventually
 from tests.bgp.routers import ROUTERS, Bird, Frr, GoBGP, OpenBGPD, Router, Terms
 
@@ -69,7 +69,7 @@ def test_kill_9_of_ours_takes_the_routes_at_once_and_we_come_back(
     speaker.announce("web", VIP)
     wait_routes(router, HOST)
     speaker.kill()
-    wait_routes(router, limit_s=5)
+    wait_routes(router, limit_s=AT_ONCE_S)
     if kind is GoBGP:
         return  # for 5 s after a session it takes none; with graceful restart that is waited for
     again = pair.speaker()
@@ -83,7 +83,7 @@ def test_a_restarted_router_learns_the_routes_again(pair: Pair, kind: type[Route
     speaker.announce("web", VIP)
     wait_routes(router, HOST)
     router.end()
-    eventually("we noticed", lambda: not speaker.peer()["established"], 5)
+    eventually("we noticed", lambda: not speaker.peer()["established"], AT_ONCE_S)
     wait_routes(pair.router(kind), HOST)
     assert speaker.peer()["sessions_lost"] == 1
 

@@ -139,7 +139,7 @@ def test_a_byte_a_second_is_not_waited_for(
     began_at_s = time.monotonic()
     with pytest.raises(SourceError):
         client.read()
-    assert time.monotonic() - began_at_s < 2
+    assert time.monotonic() - began_at_s < 10, "all of it takes 23"
 
 
 def test_a_watch_whose_answer_is_never_finished_ends(
@@ -156,7 +156,7 @@ def test_a_watch_whose_answer_is_never_finished_ends(
     server.answer = slow
     began_at_s = time.monotonic()
     client.wait()
-    assert time.monotonic() - began_at_s < 3
+    assert time.monotonic() - began_at_s < 10, "all of it takes 20"
 
 
 CHUNKED = f"{HEAD}Transfer-Encoding: chunked\r\n\r\n"
@@ -240,7 +240,7 @@ def test_of_many_silent_addresses_each_has_its_share_of_the_time(
         began_at_s = time.monotonic()
         with closing(client), pytest.raises(SourceError):
             client.read()
-        assert time.monotonic() - began_at_s < 2
+        assert time.monotonic() - began_at_s < 5, "it would take 10"
 
 
 @contextmanager

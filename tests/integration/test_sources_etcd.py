@@ -120,7 +120,7 @@ def play(etcd: EtcdServer, certificate: Certificate, story: Story) -> None:
         finally:
             scene.source.stop()
             scene.source.stop()
-        await until(reactor, lambda: watch_threads() == 0, limit_s=1)
+        await until(reactor, lambda: watch_threads() == 0, limit_s=5)
 
     run_in_reactor(main, limit_s=40)
 
@@ -286,7 +286,7 @@ def test_a_server_whose_certificate_nobody_vouches_for_is_not_believed(etcd: Etc
         scene.source.start()
         await until(reactor, lambda: scene.source.snapshot().stale)
         scene.source.stop()
-        await until(reactor, lambda: watch_threads() == 0, limit_s=1)
+        await until(reactor, lambda: watch_threads() == 0, limit_s=5)
         return scene
 
     scene = run_in_reactor(main)
@@ -305,7 +305,7 @@ def test_the_host_is_found_by_the_resolver_that_all_share(
         etcd.put(DIRECTORY + "a", {"pooled": "no", "weight": 10})
         await scene.until_in_force(ServerSpec("a", enabled=False), ServerSpec("b"))
         scene.source.stop()
-        await until(reactor, lambda: watch_threads() == 0, limit_s=1)
+        await until(reactor, lambda: watch_threads() == 0, limit_s=5)
 
     run_in_reactor(main)
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import random
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +55,7 @@ from tests.ipvs.examples import (
     server,
 )
 from tests.ipvs.tables import applied, leading, read_table
+from tests.running import until
 
 
 def _apply(kernel: Kernel, *operations: Operation) -> None:
@@ -71,7 +72,16 @@ def _load(kernel: Kernel, *entries: ServiceEntry) -> None:
 def _start_sync(kernel: Kernel, daemon: SyncDaemon) -> None:
     """Start one and let it run: the kernel gives no answer to who stops one before."""
     kernel.start_sync(daemon)
-    time.sleep(0.02)
+    until(lambda: set(_states_of_sync_threads()) <= {"S"})
+
+
+def _states_of_sync_threads() -> Iterator[str]:
+    """Of the real kernel's, each a letter (proc(5)): those that have begun sleep."""
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            name, _, rest = status.read_text().partition("(")[2].rpartition(")")
+            if name.startswith("ipvs-"):
+                yield rest.split()[0]
 
 
 @contextlib.contextmanager

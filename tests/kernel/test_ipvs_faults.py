@@ -28,7 +28,7 @@ from tests.ipvs.tables import read_table
 # The kernel clears up a deleted network namespace, and its services, a little later.
 REMOVE_ALL_MODULES = """
 ipvsadm -C
-for attempt in $(seq 50); do
+for attempt in $(seq 300); do
     modprobe -ra $(lsmod | sed -n 's/^\\(ip_vs_[a-z_]*\\) .*/\\1/p') ip_vs && exit
     sleep 0.1
 done
@@ -37,7 +37,7 @@ exit 1
 
 
 def run(*command: str) -> None:
-    subprocess.run(command, check=True, timeout=30)
+    subprocess.run(command, check=True, timeout=90)
 
 
 @pytest.fixture

@@ -90,7 +90,7 @@ def assert_only_a_stop_withdraws(debian: Debian, site: Site) -> None:
 
     debian.run("systemctl", "stop", "pybal")
     site.wait_routed(None)
-    assert "PyBal is stopping" in site.router.log
+    until(lambda: "PyBal is stopping" in site.router.log)
     assert site.withdrawals(host) == 2
 
 
@@ -101,6 +101,11 @@ def wait_for_life(number: int, debian: Debian) -> None:
         sometimes(lambda: debian.run("journalctl", "--unit=pybal").count(words) == number)
     except AssertionError as error:
         raise AssertionError(debian.run("journalctl", "--unit=pybal", "--lines=60")) from error
+
+
+def wait_in_journal(debian: Debian, text: str, *options: str) -> None:
+    """Until it is there, where journald writes it a moment after."""
+    sometimes(lambda: text in debian.run("journalctl", "--unit=pybal", *options))
 
 
 def wait_for_traffic(site: Site) -> None:
@@ -122,7 +127,7 @@ def test_without_handover_a_restart_keeps_the_routes_and_a_stop_withdraws_them(
         until(lambda: site.connections(host) > 20)
         sessions = site.seen(host, "BGP session established")
         debian.run("systemctl", "restart", "pybal")
-        assert "Exiting, for a restart..." in debian.run("journalctl", "--unit=pybal")
+        wait_in_journal(debian, "Exiting, for a restart...")
         during = site.connections(host)
         until(lambda: site.seen(host, "BGP session established") > sessions)
         until(lambda: "stale" not in site.router.ask("show route all"))
@@ -148,14 +153,13 @@ def test_a_typo_stops_nothing_by_reload_nor_by_restart(debian: Debian, site: Sit
         status = shown(debian, "StatusText")
         assert "REFUSED (/etc/pybal/pybal.conf:" in status and "scheduler = 'x" in status
         assert shown(debian, "MainPID") == process
-        log = debian.run("journalctl", "--unit=pybal", "--priority=err")
-        assert "scheduler = 'x" in log
+        wait_in_journal(debian, "scheduler = 'x", "--priority=err")
 
         debian.run("systemctl", "restart", "pybal")
         assert "LAST GOOD" in shown(debian, "StatusText")
         site.wait_routed(host)
-        log = debian.run("journalctl", "--unit=pybal", "--priority=crit")
-        assert "running the last configuration that was good" in log
+        good_one = "running the last configuration that was good"
+        wait_in_journal(debian, good_one, "--priority=crit")
 
         configure(debian, good)
         debian.run("systemctl", "reload", "pybal")

@@ -179,7 +179,8 @@ def test_without_descriptors_the_reserve_serves_and_is_filled_again() -> None:
             # Two are needed, one is left: the fourth waits, and the reactor does not spin.
             clients[3].connect(acceptor.address())
             clients[3].setblocking(False)
-            await sleep(reactor, 0.5)
+            await until(reactor, lambda: len(told) >= 4)
+            await sleep(reactor, 0.4)
             assert heard(clients[3]) is None
             assert 4 <= len(told) <= 7
             clients[0].close()
@@ -204,7 +205,8 @@ def test_one_that_was_accepted_with_the_last_descriptor_waits_for_another() -> N
             os.close(taken.pop())
             client.connect(acceptor.address())
             client.setblocking(False)
-            await sleep(reactor, 0.3)
+            await until(reactor, lambda: bool(told))
+            await sleep(reactor, 0.2)
             assert (heard(client), set(told)) == (None, {False})
             os.close(taken.pop())
             await is_greeted(reactor, client)
