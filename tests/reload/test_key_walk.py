@@ -3,6 +3,8 @@ reload/keys.py says, no more and no less."""
 
 from __future__ import annotations
 
+import grp
+import os
 import stat
 from pathlib import Path
 
@@ -284,7 +286,8 @@ def test_the_control_socket_moves_and_its_group_is_let_in(tmp_path: Path) -> Non
     text = f"state-directory = none\ncontrol-socket = {first}"
     site = Site(tmp_path, {**BASE, "global": text})
     assert stat.S_IMODE(first.stat().st_mode) == 0o600
-    site.reload({**BASE, "global": f"{text}\ncontrol-socket-group = root"})
+    group = grp.getgrgid(os.getgid()).gr_name
+    site.reload({**BASE, "global": f"{text}\ncontrol-socket-group = {group}"})
     assert stat.S_IMODE(first.stat().st_mode) == 0o660
     site.reload({**BASE, "global": text})
     assert stat.S_IMODE(first.stat().st_mode) == 0o600
