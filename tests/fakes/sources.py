@@ -97,6 +97,7 @@ class SourceBench:
         self.log = FakeLog()
         self.lists: list[SourceList] = []
         self.published: list[Servers] = []
+        self._sources: list[Source] = []
         self.holds = False
         """Whether nothing more that is published is put in force."""
         self.environment = source_ports(
@@ -126,7 +127,13 @@ class SourceBench:
             settings, service, publish, self.environment, self.log.logger(service)
         )
         source.start()
+        self._sources.append(source)
         return source
+
+    def stop(self) -> None:
+        """Stop all sources. A host has 128 inotify instances for all processes of a user."""
+        for source in self._sources:
+            source.stop()
 
     def advance(self, seconds: float) -> None:
         """Let time pass, in steps finer than any poll."""

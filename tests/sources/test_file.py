@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,8 +18,10 @@ A, B, C = ServerSpec("a"), ServerSpec("b"), ServerSpec("c")
 
 
 @pytest.fixture(params=[True, False], ids=["watched", "unwatched"])
-def bench(request: pytest.FixtureRequest) -> SourceBench:
-    return SourceBench(watches_files=request.param)
+def bench(request: pytest.FixtureRequest) -> Iterator[SourceBench]:
+    made = SourceBench(watches_files=request.param)
+    yield made
+    made.stop()
 
 
 @pytest.fixture

@@ -17,8 +17,10 @@ from tests.sources.test_file import A, B, C
 
 
 @pytest.fixture
-def bench() -> SourceBench:
-    return SourceBench()
+def bench() -> Iterator[SourceBench]:
+    made = SourceBench()
+    yield made
+    made.stop()
 
 
 @pytest.fixture
