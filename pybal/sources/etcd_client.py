@@ -31,6 +31,8 @@ TIMEOUT_S = 5.0
 READ_S = 10.0
 """For a whole answer, from the question on; for a watch's, from the body's first byte on."""
 
+_NO_PAGE = "404 page not found"
+"""What etcd 3.4 and newer say of the v2 API, unless it is asked for."""
 _NOISE = re.compile(
     r"^(<.*? at 0x\w+>|\w+\(host=[^)]*\)): |\[Errno -?\d+\] | \(_ssl\.c:\d+\)"
     r"| \(read timeout=[\d.]+\)"
@@ -145,4 +147,5 @@ def _why(error: Exception) -> str:
     beneath = getattr(beneath, "reason", None) or beneath
     if len(beneath.args) > 1 and isinstance(beneath, urllib3.exceptions.HTTPError):
         beneath = urllib3.exceptions.HTTPError(beneath.args[-1])  # the first is the connection
-    return _OF_TLS.sub("TLS: ", _NOISE.sub("", str(beneath))) or type(beneath).__name__
+    said = _OF_TLS.sub("TLS: ", _NOISE.sub("", str(beneath))).strip() or type(beneath).__name__
+    return f"{said}: is its v2 API on (etcd --enable-v2)?" if said.endswith(_NO_PAGE) else said

@@ -65,6 +65,8 @@ def _server(host: str, value: str | None) -> ServerSpec | None:
     pooled = attributes.get("pooled")
     if pooled == "inactive":
         return None
+    if "pooled" not in attributes:
+        raise ValueError("it has no 'pooled': yes, no or inactive")
     if pooled not in ("yes", "no"):
         raise ValueError(f"pooled must be yes, no or inactive, not {quoted(pooled, 60)}")
     weight = attributes.get("weight", DEFAULT_WEIGHT)

@@ -75,6 +75,11 @@ def test_a_value_that_is_no_text_is_damage() -> None:
     assert "key 'a': its value 7 is no text" in str(pool.damage[0])
 
 
+def test_a_value_without_pooled_is_said_to_lack_it() -> None:
+    (problem,) = map(str, parse_values({"a": '{"enabled": true}', "c": YES}).damage)
+    assert problem == "key 'a': it has no 'pooled': yes, no or inactive; skipped"
+
+
 def test_what_is_said_to_be_inactive_goes_though_another_value_is_bad() -> None:
     pool = parse_values({"a": "nonsense", "b": '{"pooled": "inactive"}', "c": YES})
     assert pool.over((A, ServerSpec("b"), ServerSpec("d"))) == (
@@ -319,6 +324,8 @@ def test_an_answer_of_more_values_than_any_directory_is_not_read_to_its_end(valu
         ),
         (Exception("HTTPSConnectionPool(host='h', port=1): Read timed out. (read timeout=1.9)"),
          "Read timed out."),
+        (etcd.EtcdException("Bad response : 404 page not found\n"),
+         "Bad response : 404 page not found: is its v2 API on (etcd --enable-v2)?"),
     ],
 )  # fmt: skip
 def test_an_etcd_that_cannot_be_read_is_said_in_words(
