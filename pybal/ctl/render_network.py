@@ -36,13 +36,27 @@ def bgp_lines(bgp: Document, now: float, *, dry_run: bool) -> list[Line]:
             since(peer["away_since"] or peer["since"], now),
             len(peer["prefixes"]) if peer["established"] else peer["state"],
             # What ended the session before is in `pybalctl bgp PEER`.
-            peer["description"] or ("" if peer["established"] else _error(peer)),
-            style=Style.PLAIN if peer["established"] else Style.BAD,
+            _without_bfd(peer)
+            or peer["description"]
+            or ("" if peer["established"] else _error(peer)),
+            style=_peer_style(peer),
         )
         for peer in sorted(bgp["peers"], key=lambda p: (p["established"], p["address"]))
     ]
     titles = ("NEIGHBOR", "AS", "MSGRCVD", "MSGSENT", "UP/DOWN", "STATE/PFXSNT", "DESCRIPTION")
     return [*lines, *table(titles, rows), *_others_lines(bgp)]
+
+
+def _without_bfd(peer: Document) -> str:
+    """What is missing where BFD is wanted and BGP does without; else nothing."""
+    missing = peer["established"] and peer["bfd"] not in (None, "UP")
+    return f"BFD is {peer['bfd']}: is it on at the router?" if missing else ""
+
+
+def _peer_style(peer: Document) -> Style:
+    if _without_bfd(peer):
+        return Style.WORSE
+    return Style.PLAIN if peer["established"] else Style.BAD
 
 
 _PREFERENCES = {
@@ -74,6 +88,7 @@ def _others_lines(bgp: Document) -> list[Line]:
 def peer_lines(bgp: Document, peer: Document, now: float) -> list[Line]:
     """All of one peer."""
     style = Style.PLAIN if peer["established"] else Style.BAD
+    bfd_style = Style.WORSE if _without_bfd(peer) else Style.PLAIN
     received, sent = (sum(peer["messages"][way].values()) for way in ("received", "sent"))
     asn = "not known yet" if peer["asn"] is None else peer["asn"]
     lines = [
@@ -82,7 +97,9 @@ def peer_lines(bgp: Document, peer: Document, now: float) -> list[Line]:
         Line(f"  {_state(peer, now)}", style),
         _last_error_line(peer, now) if peer["last_error"] else None,
         Line(f"  hold time {peer['hold_time_s']} s") if peer["hold_time_s"] else None,
-        Line(f"  BFD {peer['bfd']}") if peer["bfd"] else None,
+        Line(f"  {_without_bfd(peer) or 'BFD is ' + peer['bfd']}", bfd_style)
+        if peer["bfd"]
+        else None,
         Line(f"  messages: {received} received, {sent} sent"),
         Line(f"  sessions lost: {peer['sessions_lost']}"),
         Line(f"  routes of others for our addresses: {peer['heard']}") if peer["heard"] else None,

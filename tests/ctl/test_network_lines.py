@@ -123,6 +123,15 @@ def test_who_else_announces_our_addresses(preferred: str | None, style: Style) -
     ]
 
 
+def test_a_session_without_the_bfd_that_is_wanted_is_said() -> None:
+    one = peer(bfd="DOWN", description="spine 1")
+    said = "BFD is DOWN: is it on at the router?"
+    assert bgp_lines(bgp(one), NOW, dry_run=False)[-1].text.endswith(f" 1  {said}")
+    assert Line(f"  {said}", Style.WORSE) in peer_lines(bgp(one), one, NOW)
+    away = peer(established=False, bfd="DOWN")
+    assert Line("  BFD is DOWN", Style.PLAIN) in peer_lines(bgp(away), away, NOW)
+
+
 def test_of_one_peer_all_is_said_that_there_is() -> None:
     one = peer()
     lines = words(peer_lines(bgp(one), one, NOW))
@@ -137,7 +146,7 @@ def test_of_one_peer_all_is_said_that_there_is() -> None:
     capabilities = {"sent": ["as4", "refresh"], "received": ["refresh", "role"]}
     one = peer(
         established=False, description="left", last_error={"text": "refused", "at": THEN},
-        hold_time_s=30, bfd="Up", heard=2, capabilities=capabilities, prefixes=[],
+        hold_time_s=30, bfd="UP", heard=2, capabilities=capabilities, prefixes=[],
         not_told=[{"prefixes": 3, "reason": "no next hop"}],
     )  # fmt: skip
     assert words(peer_lines(bgp(one), one, NOW))[1:-2] == [
@@ -145,7 +154,7 @@ def test_of_one_peer_all_is_said_that_there_is() -> None:
         ("state Active, no session for 5 min", Style.BAD),
         ("last error: refused (5 min ago)", Style.WORSE),
         ("hold time 30 s", Style.PLAIN),
-        ("BFD Up", Style.PLAIN),
+        ("BFD is UP", Style.PLAIN),
         ("messages: 5 received, 4 sent", Style.PLAIN),
         ("sessions lost: 1", Style.PLAIN),
         ("routes of others for our addresses: 2", Style.PLAIN),
