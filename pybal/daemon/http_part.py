@@ -145,8 +145,11 @@ class HTTPPart:
         beginning.addErrback(lambda f: self._log.failure("Nothing is answered", failure=f))
 
     async def _load_answers(self) -> None:
+        answers: HTTPAnswers | None = None
         try:
             obstacle = await self._load_code()
+            if obstacle is None and not self._stopped:
+                answers = self._new_answers()
         except Exception as error:  # noqa: BLE001 - a library amid its upgrade fails in any way
             obstacle = f"{type(error).__name__}: {error}"
             self._tries_left -= 1
@@ -166,16 +169,19 @@ class HTTPPart:
             )
             self._is_mute = True
             await self._stop_servers()
+        if answers is None:
             return
-        # Loaded by now.
-        from pybal.daemon.http_answers import HTTPAnswers
-
-        answers = HTTPAnswers(self._ports, self._view, self._watch, self._time_slices, self._log)
         answers.tell_control_socket(self._control_socket)
         self._answers = answers
         late, self._late = self._late, []
         for site, controls in late:
             site.serve(answers.site(controls))
+
+    def _new_answers(self) -> HTTPAnswers:
+        # Loaded by now.
+        from pybal.daemon.http_answers import HTTPAnswers
+
+        return HTTPAnswers(self._ports, self._view, self._watch, self._time_slices, self._log)
 
     async def _load_code(self) -> str | None:
         load = self._ports.load_answers

@@ -15,6 +15,8 @@ from twisted.logger import capturedLogs
 from pybal.daemon.daemon import Daemon
 from pybal.instrumentation.late_site import LateSite
 from pybal.ipvs.memory import MemoryKernel
+from pybal.monitors.monitor_type import MonitorType
+from pybal.monitors.registry import BUILT_IN, MonitorTypes
 from pybal.reload.running import started
 from pybal.runtime.threads import InThread, NoThreadError
 from tests.bgp.memory import MemoryNetwork
@@ -58,6 +60,7 @@ class Rig:
         folder: Path,
         load_answers: Callable[[], str | None] = lambda: None,
         in_thread: InThread = at_once,
+        monitors: MonitorTypes = BUILT_IN,
     ) -> None:
         self.path = folder / "control"
         config = folder / "pybal.conf"
@@ -69,7 +72,9 @@ class Rig:
         ports = memory_ports(
             self.reactor, at_once, network, MemoryKernel(), routers, lambda _: None
         )
-        ports = ports._replace(load_answers=load_answers, read_in_thread=in_thread)
+        ports = ports._replace(
+            load_answers=load_answers, read_in_thread=in_thread, monitors=monitors
+        )
         self.daemon = Daemon(started(result, result.settings, 1e9), ports)
         self.daemon.start()
 
@@ -127,6 +132,27 @@ def test_what_cannot_be_answered_now_is_tried_again(
     assert connects(rig.path)
     rig.reactor.advance(LONG_AFTER_S)
     assert not rig.serves()
+    rig.reactor.advance(LONG_AFTER_S)
+    assert rig.serves()
+    rig.stop()
+
+
+def test_what_answers_may_be_loaded_and_find_no_memory_to_begin_with(tmp_path: Path) -> None:
+    short = [True]
+
+    class Monitors(dict[str, MonitorType]):
+        """Those whose metrics are to be shown."""
+
+        def values(self) -> Any:
+            if loaded and short:
+                short.pop()
+                raise MemoryError
+            return super().values()
+
+    loaded: list[bool] = []
+    rig = Rig(tmp_path, lambda: loaded.append(True), monitors=Monitors(BUILT_IN))
+    rig.reactor.advance(LATER_S)
+    assert not short and not rig.serves()
     rig.reactor.advance(LONG_AFTER_S)
     assert rig.serves()
     rig.stop()
