@@ -217,7 +217,7 @@ def test_many_who_ask_for_a_large_document_at_once_hold_up_nobody() -> None:
         started_at = time.monotonic()
         assert daemon.get("/alerts", "*/*")[0] == 200
         took_s = time.monotonic() - started_at
-        assert took_s < 3
+        assert took_s < 10, "it takes a tenth of a second"
         for each in asking:
             each.settimeout(10)
             assert each.recv(12) == b"HTTP/1.1 200"
