@@ -135,7 +135,7 @@ def _peer(bgp: BGPSnapshot, peer: PeerSnapshot) -> Markup:
     error: Child = "—"
     if peer.last_error:
         error = element("span", peer.last_error, " (", moment(peer.last_error_at), ")")
-    level = "ok" if peer.established else "warning"
+    level = "ok" if peer.established and peer.bfd in (None, "UP") else "warning"
     return element(
         "tr",
         element(

@@ -80,7 +80,7 @@ def test_bgp_that_is_off_has_no_peers() -> None:
 
 
 def test_peers_without_a_session_come_first() -> None:
-    first = FIRST._replace(asn=64601, description="rack 1", since=NOON, bfd="Up")
+    first = FIRST._replace(asn=64601, description="rack 1", since=NOON, bfd="UP")
     second = SECOND._replace(last_error="refused", last_error_at=NOON)
     announced = (prefix(80, "192.0.2.1"), prefix(81))
     assert words(
@@ -89,8 +89,14 @@ def test_peers_without_a_session_come_first() -> None:
         "AS 64600, router id 192.0.2.9, 2 prefixes to announce / "
         "Peers / Peer | State | Since | Prefixes | Last error | / "
         f"192.0.2.2 | [Active warning] | never | 0/2 | refused ({AT}) | / "
-        f"192.0.2.1AS 64601 rack 1 | [Established, BFD Up ok] | {AT} | 1/2 | — |"
+        f"192.0.2.1AS 64601 rack 1 | [Established, BFD UP ok] | {AT} | 1/2 | — |"
     )
+
+
+def test_a_session_without_the_bfd_that_is_wanted_is_a_warning() -> None:
+    without = FIRST._replace(asn=64601, since=NOON, bfd="DOWN")
+    shown = words(bgp_section("x", replace(SPEAKER, peers=(without,))))
+    assert "[Established, BFD DOWN warning]" in shown
 
 
 def test_a_speaker_without_a_router_id_and_with_one_prefix() -> None:
