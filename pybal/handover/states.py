@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
+from mmap import mmap
 
 from pybal.handover.format import HEAD_AT, HEAD_BYTES, HandoverError, decode_head, encode_head
 from pybal.handover.store import DescriptorStore
@@ -53,22 +54,33 @@ class StateTable:
         try:
             os.ftruncate(self.descriptor, TABLE_BYTES)
             os.pwrite(self.descriptor, encode_head(place.encode()), HEAD_AT)
+            self._mapped = mmap(self.descriptor, TABLE_BYTES)
         except BaseException:
-            self.close()
+            os.close(self.descriptor)
             raise
 
     def write(self, slot: int | None, state: bytes) -> int | None:
         """Remember a state; the place in which it now is, to be given with the next. None: there is
         no room. One that is too large is not remembered, nor is what was there."""
-        if slot is None:
-            slot = self._take_slot()
+        try:
+            data = encode_slot(state)
+        except HandoverError:
+            data = EMPTY_SLOT
         if slot is not None:
-            try:
-                data = encode_slot(state)
-            except HandoverError:
-                data = EMPTY_SLOT
+            self._overwrite(slot, data)
+            return slot
+        slot = self._take_slot()
+        if slot is not None:
             os.pwrite(self.descriptor, data, slot_at(slot))
+            # So that its memory is ours when there is more to do.
+            self._overwrite(slot, data)
         return slot
+
+    def _overwrite(self, slot: int, data: bytes) -> None:
+        """When a whole pool dies, a system call for each server would take longer. Only what was
+        written before has its memory: where there is none for more, pwrite() raises OSError, and
+        this would end the process."""
+        self._mapped[slot_at(slot) : slot_at(slot) + len(data)] = data
 
     def _take_slot(self) -> int | None:
         if self._free:
@@ -81,7 +93,7 @@ class StateTable:
     def erase(self, slot: int) -> None:
         """Nobody is to go on with that one."""
         self._free.append(slot)
-        os.pwrite(self.descriptor, EMPTY_SLOT, slot_at(slot))
+        self._overwrite(slot, EMPTY_SLOT)
 
     def say_alive(self, at: float) -> None:
         """That the states held then, in seconds of CLOCK_BOOTTIME."""
@@ -105,6 +117,7 @@ class StateTable:
     def close(self) -> None:
         """Idempotent. The memory stays while somebody else has it."""
         cancel(self._alive)
+        self._mapped.close()
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)

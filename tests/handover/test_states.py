@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 from collections.abc import Callable, Iterator
@@ -44,6 +45,28 @@ def test_the_next_process_reads_what_was_written_last(table: StateTable) -> None
     assert states(table) == [b"eins"]
     assert table.write(None, b"three") == two, "a place that is free again is taken again"
     assert states(table) == [b"eins", b"three"]
+
+
+def test_what_was_written_once_is_written_over_without_a_system_call(
+    table: StateTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = table.write(None, b"one")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", lambda *_: pytest.fail("a system call"))
+        table.write(one, b"eins")
+    assert states(table) == [b"eins"]
+
+
+def test_the_memory_of_a_place_is_asked_for_in_a_way_that_can_fail(
+    table: StateTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", no_memory)
+        with pytest.raises(OSError, match="No space"):
+            table.write(None, b"one")
 
 
 def test_a_state_that_is_too_large_is_not_remembered_nor_is_what_was_there(
