@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
@@ -31,7 +32,9 @@ def in_pool(reactor: Any, pool: Any, function: Callable[[], Any]) -> Deferred[An
         try:
             if not (pool.started or pool.joined):
                 # As the reactor would, once it runs: where that finds no thread for what waits for
-                # it, nobody would be told, and it would wait for ever.
+                # it, nobody would be told, and it would wait for ever. Until it runs nobody ends
+                # them, and a start that fails must not wait for them.
+                pool.threadFactory = partial(pool.threadFactory, daemon=True)
                 pool.start()
             pool.callInThread(run)
         except RuntimeError as error:

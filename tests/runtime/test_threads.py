@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import subprocess
 import sys
 import threading
 import weakref
@@ -66,6 +67,18 @@ def test_a_pool_that_has_not_been_started_yet_keeps_no_work_without_a_thread() -
     finally:
         pool.threads = []
         pool.stop()
+
+
+def test_a_process_that_ends_before_its_reactor_runs_waits_for_no_thread() -> None:
+    """A start that fails, say, after something was to be written."""
+    ending = """
+import sys
+from twisted.internet import reactor
+from pybal.runtime.threads import in_pool
+in_pool(reactor, reactor.getThreadPool(), int)
+sys.exit(70)
+"""
+    assert subprocess.run([sys.executable, "-c", ending], timeout=60, check=False).returncode == 70
 
 
 def test_what_closes_is_closed_here_where_no_thread_is_left() -> None:
