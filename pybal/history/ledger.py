@@ -289,7 +289,8 @@ class Ledger:
             return page(query, await self._remembered(query))
         if query.newest:
             remembered = await self._remembered(query)
-            if len(remembered) > query.limit:
+            # Those before the file was opened have lower numbers than what it held by then.
+            if len(remembered) > query.limit and remembered[-1].seq > disk.newest[0]:
                 return page(query, remembered)  # The disk has but older ones, and may hang.
         # What was noted lately, or could not be written, is in memory alone.
         fresh = await self._remembered(query, disk.complete_up_to)

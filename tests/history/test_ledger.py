@@ -293,6 +293,21 @@ def test_the_newest_events_that_are_in_memory_need_no_disk(bench: Bench) -> None
     assert bench.texts(newest=True, limit=1, hosts=frozenset("h")) == "d"
 
 
+def test_what_was_noted_before_the_file_was_open_is_not_newer_than_what_it_holds(
+    bench: Bench,
+) -> None:
+    late: Any = Hanging()
+    bench.ledger.keep_on(late)
+    bench.note("a")
+    late.newest = 9, 1
+    bench.ledger.flush()
+    assert bench.note("b") == 10
+    asked = Deferred.fromCoroutine(bench.ledger.find(EventQuery(newest=True, limit=1)))
+    bench.clock.advance(ASKED_S)
+    with pytest.raises(HistoryBusyError):
+        result_of(asked)
+
+
 def test_incidents_are_written_some_at_a_time_and_all_in_the_end(bench: Bench) -> None:
     written: Any = Written()
     bench.ledger.keep_on(written)
