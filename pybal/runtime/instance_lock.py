@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterable
@@ -42,7 +43,7 @@ def claim(
         else:
             os.close(former)
     try:
-        _check_is_ours_alone(path, descriptor)
+        _check_is_ours_alone(descriptor)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
@@ -50,14 +51,15 @@ def claim(
         holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
         os.close(descriptor)
         raise AlreadyRunningError(f"process {holder or 'unknown'}") from None
-    except OSError:
+    except OSError as error:
         os.close(descriptor)
+        error.filename = os.fspath(path)
         raise
     return descriptor
 
 
-def _check_is_ours_alone(path: Path, descriptor: int) -> None:
+def _check_is_ours_alone(descriptor: int) -> None:
     """A file that somebody else made, or may open, proves nothing."""
     status = os.fstat(descriptor)
     if status.st_uid != os.geteuid() or status.st_mode & 0o077:
-        raise PermissionError(f"{path} can be opened by others than user {os.geteuid()}")
+        raise PermissionError(errno.EPERM, f"it can be opened by others than user {os.geteuid()}")

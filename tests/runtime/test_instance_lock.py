@@ -90,8 +90,9 @@ def test_a_lock_that_others_can_open_or_a_link_proves_nothing(
     os.close(claim(namespace, tmp_path / "run"))
     (path,) = (tmp_path / "run").iterdir()
     path.chmod(0o644)
-    with pytest.raises(PermissionError, match="can be opened by others"):
+    with pytest.raises(PermissionError, match="can be opened by others") as raised:
         claim(namespace, tmp_path / "run")
+    assert raised.value.filename == str(path), "the log names it"
     path.unlink()
     path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError, match="symbolic links"):
