@@ -85,7 +85,7 @@ class ServerSnapshots:
     def _put_in_place(self) -> Pieces[None]:
         """What was made early, in pieces: `all` would do it in one turn. What else a step has
         changed, perhaps since it was made, is touched."""
-        members, before = self._state().members, self._members
+        members, before, shown = self._state().members, self._members, self._snapshots
         found: dict[str, ServerSnapshot] = {}
 
         def touch(part: list[Member]) -> None:
@@ -101,7 +101,8 @@ class ServerSnapshots:
         yield from piecewise(touch, members.differing(before))
         yield from piecewise(find, tuple(self._early.items()))
         yield from between(found)
-        if found and self._members is before and members.same_list(before):
+        # Unless others are shown meanwhile: they may be newer.
+        if found and self._snapshots is shown and members.same_list(before):
             self._by_host |= found
             self._show(members, found)
             made_early = self._early

@@ -18,7 +18,7 @@ from pybal.pool.members import Members
 from pybal.pool.pool_state import PoolState
 from pybal.pool.server import Server
 from pybal.pool.snapshots import ServerSnapshots
-from pybal.runtime.pieces import PIECE
+from pybal.runtime.pieces import PIECE, in_one_go
 from pybal.runtime.time_slices import LEISURE_WITHIN_S, SLICE_S, TimeSlices
 from tests.fakes.log import FakeLog
 from tests.fakes.turns import Reactor
@@ -204,6 +204,28 @@ class Said:
     def monitor_snapshots(self) -> tuple[MonitorSnapshot, ...]:
         self.reactor.now_s += COSTS_S
         return self.said
+
+
+@pytest.mark.parametrize("asks", [False, True])
+@pytest.mark.parametrize("found", range(1, 4))
+def test_what_is_shown_meanwhile_is_newer_than_what_is_put_in_place(found: int, asks: bool) -> None:
+    bench = Bench(LONG)
+    servers = {host: Said(bench.reactor) for host in LONG}
+    bench.servers.update(cast(dict[str, Server], servers))
+    for host in LONG:
+        bench.shown.touch(host)
+    pieces = bench.shown.preparing()
+    for _ in range(len(LONG) // 20 + found):
+        next(pieces)
+    servers[LONG[0]].said = (MonitorSnapshot("new", False, None, None),)
+    bench.shown.touch(LONG[0])
+    if asks:
+        bench.shown.all()
+    else:
+        for _ in bench.shown.preparing():
+            pass
+    in_one_go(pieces)
+    assert bench.shown.all()[0].monitors == servers[LONG[0]].said
 
 
 @pytest.mark.parametrize("seed", range(12))
