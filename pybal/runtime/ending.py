@@ -42,10 +42,16 @@ def stop_threads(pool: ThreadPool) -> None:
     pool.stop()
 
 
+def let_interpreter_end(pool: ThreadPool) -> None:
+    """It does not wait for the threads that such a pool gets from now on: whoever ends in order
+    stops the pool, and a start that fails would wait for ever."""
+    pool.threadFactory = cast(Any, partial(threading.Thread, daemon=True))
+
+
 def unawaited_threads(most: int, name: str) -> ThreadPool:
     """So many threads at most, which neither the reactor nor the interpreter waits for."""
     threads = ThreadPool(0, most, name)
-    threads.threadFactory = cast(Any, partial(threading.Thread, daemon=True))
+    let_interpreter_end(threads)
     threads.start()
     return threads
 
