@@ -179,11 +179,13 @@ def test_an_upgrade_leaves_the_old_one_running_and_says_so(running: Debian, pack
     assert shown(running, "MainPID") == before
 
 
-def test_a_removal_stops_it_and_a_purge_leaves_nothing(running: Debian) -> None:
+def test_a_removal_stops_it_and_a_purge_leaves_nothing(running: Debian, package: Path) -> None:
     running.run("dpkg", "--remove", "pybal")
     assert running.run("pgrep", "--full", "/usr/sbin/pybal", status=1) == ""
     assert str(VIP4) in running.run("ipvsadm", "-Ln")
     running.run("ls", "/var/lib/pybal", "/etc/pybal/pybal.conf")
+    # Nothing runs that would still be an older version.
+    assert "systemctl restart" not in install(running, package)
     running.run("dpkg", "--purge", "pybal")
     running.run("ls", "/var/lib/pybal", status=2)
     running.run("sh", "-c", "ls /etc/logrotate.d/pybal /var/log/pybal.log*", status=2)
