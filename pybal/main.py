@@ -59,7 +59,6 @@ from pybal.runtime.descriptors import descriptor_limit, raise_descriptor_limit
 from pybal.runtime.ending import (
     end_at_once,
     end_without_threads,
-    let_interpreter_end,
     stop_threads,
     unawaited_threads,
 )
@@ -308,7 +307,6 @@ def _daemon_ports(
     now: Callable[[], float],
 ) -> DaemonPorts:
     """The real ones."""
-    let_interpreter_end(reactor.getThreadPool())
     network = SocketNetwork(reactor, LEFT_DESCRIPTORS)
     writing = StateWriting(reactor, _in_thread)
     reactor.addSystemEventTrigger("before", "shutdown", writing.hurry)

@@ -214,33 +214,6 @@ def test_what_nobody_foresaw_does_not_end_it_as_a_wrong_configuration_does() -> 
     assert done.stderr.endswith("RuntimeError: can't start new thread\n")
 
 
-FAILS_AMID = """
-import sys
-import pybal.main, pybal.__main__
-class Daemon:
-    def __init__(self, running, ports):
-        self.in_thread = ports.in_thread
-    def start(self):
-        self.in_thread(str)
-        raise RuntimeError("can't start new thread")
-pybal.main.Daemon = Daemon
-sys.argv = ["pybal", "-n", "-c", {path!r}]
-sys.exit(pybal.__main__.run())
-"""
-
-
-@pytest.mark.slow
-def test_a_start_that_fails_ends_though_a_thread_has_begun_to_write(tmp_path: Path) -> None:
-    path = tmp_path / "pybal.conf"
-    path.write_text(GOOD)
-    done = subprocess.run(
-        [sys.executable, "-c", FAILS_AMID.replace("{path!r}", repr(str(path)))],
-        cwd=Path(__file__).parent.parent, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert done.returncode == 70, done.stderr
-    assert "RuntimeError: can't start new thread\n" in done.stderr
-
-
 SEARCHES = """
 import atexit, gc, sys
 from pybal.__main__ import run

@@ -42,16 +42,10 @@ def stop_threads(pool: ThreadPool) -> None:
     pool.stop()
 
 
-def let_interpreter_end(pool: ThreadPool) -> None:
-    """It does not wait for the threads that such a pool gets from now on: whoever ends in order
-    stops the pool, and a start that fails would wait for ever."""
-    pool.threadFactory = cast(Any, partial(threading.Thread, daemon=True))
-
-
 def unawaited_threads(most: int, name: str) -> ThreadPool:
     """So many threads at most, which neither the reactor nor the interpreter waits for."""
     threads = ThreadPool(0, most, name)
-    let_interpreter_end(threads)
+    threads.threadFactory = cast(Any, partial(threading.Thread, daemon=True))
     threads.start()
     return threads
 
