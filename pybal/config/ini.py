@@ -151,8 +151,9 @@ class _Checker:
 
     def _end_section(self) -> None:
         repeated, self._repeated = self._repeated, []
-        if len(repeated) > _FEW:
-            (line, first), keys = repeated[0], [line.name for line, _ in repeated]
+        keys = dict.fromkeys(line.name for line, _ in repeated)
+        if len(keys) > _FEW:
+            line, first = repeated[0]
             message = (
                 f"{named(keys, 3)} are already set ({line.name} in line {first}): is a [section]"
                 " missing above this line?"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -49,6 +49,9 @@ _GLOBAL = "global"
 _ADDRESS = "ip"
 _PEER = "peer"
 _NO_GLOBAL = Section(_GLOBAL, 1, {}, {})
+
+_Places = tuple[dict[str, str], dict[str, str]]
+"""The keys of [global], and those of services, each with where it belongs."""
 
 
 def load(path: Path, kinds: MonitorKinds, known: Known = NOTHING_KNOWN) -> LoadResult:
@@ -192,8 +195,8 @@ def _settings(
 ) -> tuple[Settings, KnownSections]:
     _log_faults(document, log)
     sections = {section.name: section for section in document.sections}
-    in_global, in_services = _places(kinds)
-    _check_structure(sections, log, in_global)
+    places = in_global, in_services = _places(kinds)
+    _check_structure(sections, log, places)
     global_section = sections.pop(_GLOBAL, _NO_GLOBAL)
     global_reader = SectionReader(global_section, log, in_services)
     peers = [
@@ -203,7 +206,7 @@ def _settings(
     ]
     options = read_global(global_reader, peers, read_secret)
     services, known_now = read_services(
-        [section for section in sections.values() if not _no_service(section, in_global)],
+        [section for section in sections.values() if not _no_service(section, places)],
         options,
         log,
         known,
@@ -254,9 +257,7 @@ def _complete(service: ServiceDraft, bgp: BGPSettings | None) -> ServiceSettings
     return replace(settings, bgp=replace(settings.bgp, link_bandwidth=bgp.link_bandwidth))
 
 
-def _check_structure(
-    sections: dict[str, Section], log: ProblemLog, in_global: Mapping[str, str]
-) -> None:
+def _check_structure(sections: dict[str, Section], log: ProblemLog, places: _Places) -> None:
     if not sections:
         log.add(
             Severity.ERROR, "holds no section: there must be [global], and one for each service"
@@ -267,7 +268,7 @@ def _check_structure(
     elif len(sections) == 1:
         log.add(Severity.WARNING, "no service: every section but [global] is one")
     for section in sections.values():
-        if message := _no_service(section, in_global):
+        if message := _no_service(section, places):
             log.add(Severity.ERROR, message, line=section.line, section=section.name)
             continue
         for special in (_GLOBAL, DEFAULT):
@@ -310,9 +311,9 @@ def _check_defaults(
         _refuse_subsection(sub, log)
 
 
-def _no_service(section: Section, in_global: Mapping[str, str]) -> str:
+def _no_service(section: Section, places: _Places) -> str:
     """What to write where a section is plainly meant as another one, as by its keys if they are
-    all of those `in_global`; else nothing."""
+    all of [global]'s, and not of services', too; else nothing."""
     name = section.name
     if name == _GLOBAL:
         return ""
@@ -321,9 +322,10 @@ def _no_service(section: Section, in_global: Mapping[str, str]) -> str:
             return f"a service of this name would be odd: write [{special}]"
     if name.split()[:1] in (["peer"], ["peers"]) and len(name.split()) > 1:
         return f"a peer is a sub-section at the end of [global]: write [[{name}]]"
-    own = [key for key, entry in section.entries.items() if not entry.inherited]
+    in_global, in_services = places
+    own = {key for key, entry in section.entries.items() if not entry.inherited}
     strange = _ADDRESS not in section.entries and not is_one_slip(name.lower(), _GLOBAL)
-    if own and strange and all(key in in_global for key in own):
+    if strange and own <= in_global.keys() and not own <= in_services.keys():
         return "no service, as its keys are those of [global]: let them stand there"
     return ""
 
@@ -343,9 +345,8 @@ def _is_peer(section: Section) -> bool:
 
 
 @lru_cache(maxsize=8)
-def _places(kinds: MonitorKinds) -> tuple[dict[str, str], dict[str, str]]:
-    """The keys of [global], and those of services, each with where it belongs: what two readers
-    ask for who find nothing."""
+def _places(kinds: MonitorKinds) -> _Places:
+    """What two readers ask for who find nothing."""
     unheard = ProblemLog("")
     global_reader, service = (
         SectionReader(Section(name, 1, {}, {}), unheard) for name in (_GLOBAL, "service")

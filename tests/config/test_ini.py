@@ -131,7 +131,7 @@ def test_a_repeated_key_names_its_section_and_itself() -> None:
 
 def test_a_section_that_has_lost_its_header_is_one_fault_that_says_so() -> None:
     section = "ip = 1\nport = 2\nbgp = no\nconfig = x\n"
-    text = f"[a]\n{section}# lost\n{section}[b]\n{section}port = 3\nip = 4\nno entry\n"
+    text = f"[a]\n{section}# lost\n{section}[b]\n{section}port = 3\nip = 4\nip = 5\nno entry\n"
     assert faults(text) == [
         (
             7,
@@ -140,7 +140,8 @@ def test_a_section_that_has_lost_its_header_is_one_fault_that_says_so() -> None:
         ),
         (16, "this key is already set in line 13"),
         (17, "this key is already set in line 12"),
-        (18, LINE_FORMS),
+        (18, "this key is already set in line 12"),
+        (19, LINE_FORMS),
     ]
 
 

@@ -66,6 +66,12 @@ def test_a_section_of_keys_of_global_is_one_error_and_no_service_that_lacks_all(
     assert error.message == "no service, as its keys are those of [global]: let them stand there"
 
 
+def test_a_service_of_which_only_what_global_has_too_is_said_lacks_the_rest() -> None:
+    """To have that stand in [global] would be worse: `bgp = no` is for all services there."""
+    errors = parse("[global]\n[svc]\nbgp = no\n", FILE).errors
+    assert [error.key for error in errors] == ["protocol", "ip", "port", "scheduler", "config"]
+
+
 def test_a_service_that_inherits_all_else_may_say_only_what_global_says_too() -> None:
     inherited = service().replace("[svc]", "[DEFAULT]")
     assert [each.name for each in settings(f"[global]\n{inherited}[web]\nbgp = no\n").services] == [
