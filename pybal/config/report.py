@@ -113,7 +113,8 @@ def listening_notes(settings: Settings, is_local: Callable[[str], bool | None]) 
         "bgp-local-ips": () if bgp is None else bgp.local_ips,
     }
     return [
-        f"{address}, which {key} names, is on no interface of this host: nothing can listen there"
+        f"{address}, which {key} names, is on no interface of this host: nothing can listen there,"
+        f" unless net.ipv{address.version}.ip_nonlocal_bind is set"
         for key, addresses in wanted.items()
         for address in addresses
         if not address.is_unspecified and is_local(str(address)) is False

@@ -163,7 +163,7 @@ def test_where_this_host_cannot_listen_is_noted() -> None:
     assert found is not None
     assert listening_notes(found, lambda address: address == "192.0.2.9") == [
         "203.0.113.7, which instrumentation_ips names, is on no interface of this host: nothing can"
-        " listen there"
+        " listen there, unless net.ipv4.ip_nonlocal_bind is set"
     ]
     (_, note) = listening_notes(found, lambda _: False)
     assert note.startswith("192.0.2.9, which bgp-local-ips names, is on no interface")
