@@ -135,6 +135,11 @@ class Managed:
             return True
         return False
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether it is lost if the kernel goes on to refuse what is wanted."""
+        return self.stands and self.unserved_since_s is not None
+
     def mark_stale(self, staleness: Staleness) -> None:
         """What is known of it does not hold."""
         self.staleness = max(self.staleness, staleness)

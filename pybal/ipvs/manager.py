@@ -24,6 +24,7 @@ from pybal.ipvs.drift import Drift
 from pybal.ipvs.kernel import Kernel, OperationResult
 from pybal.ipvs.known_table import KnownTable
 from pybal.ipvs.managed_service import (
+    LOST_AFTER_S,
     Managed,
     Staleness,
     Subscribers,
@@ -351,12 +352,15 @@ class IPVSManager:
     def _stand_but_for_refusals(self, key: ServiceKey) -> None:
         """A bad address, or a scheduler without its module where another balances, keeps no service
         from being announced. What the kernel holds is known: all but that was acknowledged."""
-        self._retry_later(key, Staleness.NONE)
-        self._may_be_lost(key)
+        self._retry_refused(key, Staleness.NONE)
         self._done(key, stands=self._managed[key].may_stand(self._known.get(key)))
 
-    def _may_be_lost(self, key: ServiceKey) -> None:
-        if self._managed[key].lose(self._known.get(key), self._clock.seconds()):
+    def _retry_refused(self, key: ServiceKey, staleness: Staleness = Staleness.LOST) -> None:
+        """Soon, while that decides whether what stood is lost."""
+        managed = self._managed[key]
+        is_lost = managed.lose(self._known.get(key), self._clock.seconds())
+        self._retry_later(key, staleness, LOST_AFTER_S if managed.in_doubt else RETRY_MAX_S)
+        if is_lost:
             self.losses.tell(key)
 
     def _done(self, key: ServiceKey, *, stands: bool) -> None:
@@ -385,8 +389,7 @@ class IPVSManager:
         managed.refusal = str(refused.errors[0])
         if not refused.are_drift:
             if not refused.leave_it_standing:
-                self._retry_later(key)
-                self._may_be_lost(key)
+                self._retry_refused(key)
             elif complete:
                 self._stand_but_for_refusals(key)
             else:
@@ -397,18 +400,23 @@ class IPVSManager:
             return
         managed.mark_stale(Staleness.LOOK)
         if managed.looked:
-            self._retry_later(key)
+            self._retry_refused(key)
             return
         managed.looked = True
         managed.failures += 1
         self._to_change.discard(key)
         self._reader.look(key)
 
-    def _retry_later(self, key: ServiceKey, staleness: Staleness = Staleness.LOST) -> None:
+    def _retry_later(
+        self,
+        key: ServiceKey,
+        staleness: Staleness = Staleness.LOST,
+        at_most_s: float = RETRY_MAX_S,
+    ) -> None:
         managed = self._managed[key]
         managed.mark_stale(staleness)
         managed.failures += 1
-        delay_s = doubling_s(managed.failures - 1, RETRY_FIRST_S, RETRY_MAX_S)
+        delay_s = doubling_s(managed.failures - 1, RETRY_FIRST_S, at_most_s)
         self._to_change.discard(key)
         self._reader.forget(key)
         managed.no_retry()

@@ -19,7 +19,6 @@ from pybal.ipvs.operations import (
 )
 from pybal.ipvs.snapshot import MissingSnapshot
 from tests.fakes.kernel import FakeKernel
-from tests.ipvs.clock import TURN_S
 from tests.ipvs.examples import DNS, DNS6, WEB, WEB6, destination, entry, pool, server
 from tests.ipvs.managercase import NOW, ManagerTestCase
 
@@ -319,75 +318,6 @@ class FailureTests(ManagerTestCase):
         self.clock.advance(RETRY_FIRST_S)
         self.turn()
         self.stands(pool(WEB, 1))
-
-
-class LossTests(ManagerTestCase):
-    """What stood goes, by somebody else's doing, and the kernel does not take it back."""
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.start()
-        self.lost: list[ServiceKey] = []
-        self.manager.losses.add(self.lost.append)
-        self.settle(pool(WEB, 1, 2), pool(DNS, 1))
-
-    def vanish(self, refuse: type[Operation] = AddService) -> None:
-        self.kernel.refuse = lambda op: (
-            errno.ENOMEM if isinstance(op, refuse) and op.key == WEB else 0
-        )
-        self.kernel.by_hand(RemoveService(WEB))
-        self.manager.audit()
-        self.turn(5)
-
-    def test_it_is_lost_once_the_kernel_has_refused_it_for_a_moment_and_stands_again(self) -> None:
-        self.vanish()
-        self.clock.advance(RETRY_FIRST_S)
-        self.turn()
-        assert (self.lost, self.manager.stands(WEB)) == ([], True)
-        self.clock.pump([2 * RETRY_FIRST_S] + [RETRY_MAX_S] * 3)
-        assert (self.lost, self.manager.stands(WEB)) == ([WEB], False)
-        self.kernel.refuse = lambda _: 0
-        self.clock.pump([RETRY_MAX_S] * 2)
-        self.stands(pool(WEB, 1, 2), pool(DNS, 1))
-        assert (self.lost, self.told, self.manager.stands(WEB)) == ([WEB], [WEB], True)
-
-    def test_a_service_of_which_no_server_is_taken_back_is_lost_as_well(self) -> None:
-        self.vanish(AddDestination)
-        self.clock.pump([RETRY_FIRST_S, 2 * RETRY_FIRST_S, TURN_S])
-        assert self.lost == [WEB]
-
-    def test_what_is_put_back_at_once_or_soon_is_not_lost(self) -> None:
-        for refuse in (RemoveService, AddService):
-            self.vanish(refuse)
-            self.kernel.refuse = lambda _: 0
-            self.clock.pump([RETRY_FIRST_S, TURN_S, RETRY_MAX_S])
-            self.stands(pool(WEB, 1, 2), pool(DNS, 1))
-        assert self.lost == []
-
-    def test_many_new_words_within_a_moment_lose_nothing(self) -> None:
-        self.vanish()
-        for numbers in ([1], [1, 2], [2], [1, 2]) * 3:
-            self.manager.publish(pool(WEB, *numbers))
-            self.turn()
-        assert self.lost == []
-
-    def test_a_kernel_that_cannot_be_read_loses_nothing(self) -> None:
-        self.kernel.broken = KernelError("read service", errno.ENOBUFS)
-        self.manager.audit()
-        self.clock.pump([RETRY_MAX_S] * 5)
-        assert self.lost == []
-
-    def test_a_server_that_is_refused_for_long_does_not_delay_the_return_of_the_service(
-        self,
-    ) -> None:
-        self.kernel.refuse = lambda op: errno.EINVAL if isinstance(op, AddDestination) else 0
-        self.manager.publish(pool(WEB, 1, 2, 3))
-        self.clock.pump([RETRY_MAX_S] * 10)
-        assert self.lost == [], "others serve"
-        self.vanish()
-        self.kernel.refuse = lambda _: 0
-        self.clock.pump([RETRY_FIRST_S, TURN_S])
-        self.stands(pool(WEB, 1, 2, 3), pool(DNS, 1))
 
 
 class DriftTests(ManagerTestCase):
