@@ -10,7 +10,6 @@ import math
 import os
 import shutil
 import socket
-import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +30,8 @@ MAX_ANSWER_BYTES = 256 * 2**20
 MAX_EVENT_BYTES = 16 * 2**20
 """Of what is streamed; one that concerns a pool of thousands has less than a MB."""
 _TAKING_TIME = ("/reload", "/check", "/config/compare")
+_TURN_S = 0.02
+"""After it is seen anew whether others still wait."""
 
 _UNIT = "pybal"
 _SYSTEMCTL_TIMEOUT_S = 3.0
@@ -190,13 +191,19 @@ class SocketClient:
 
     def _connected(self, timeout_s: float) -> _Connection:
         connection = _Connection(socket.AF_UNIX, socket.SOCK_STREAM)
-        # With a timeout of Python's own it would not wait where others do: to connect a UNIX
-        # socket is never under way.
-        bound = struct.pack("@ll", int(timeout_s), int(timeout_s % 1 * 1_000_000))
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, bound)
+        connection.settimeout(timeout_s)
+        ends_at_s = time.monotonic() + timeout_s
         try:
-            connection.connect(os.fspath(self._path))
-            connection.settimeout(timeout_s)
+            while True:
+                # Where others wait, the kernel says so at once: to connect a UNIX socket is never
+                # under way.
+                try:
+                    connection.connect(os.fspath(self._path))
+                    break
+                except BlockingIOError:
+                    if time.monotonic() >= ends_at_s:
+                        raise
+                time.sleep(_TURN_S)
         except BlockingIOError as error:
             connection.close()
             raise self._none(f"has others waiting, for {timeout_s:g} s and more") from error
