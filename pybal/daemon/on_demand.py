@@ -73,7 +73,9 @@ class CodeOnDemand:
         try:
             importlib.import_module(piece.module)
         except (ImportError, OSError) as error:
-            return f"{piece.name}'s code cannot be loaded: {said_by(error)}"
+            file = getattr(error, "filename", None)
+            why = f"{file}: {said_by(error)}" if file else said_by(error)
+            return f"{piece.name}'s code cannot be loaded: {why}"
         return None
 
     def _other_version(self, piece: Piece) -> str | None:

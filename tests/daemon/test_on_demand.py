@@ -75,6 +75,11 @@ def test_it_is_loaded_with_the_first_configuration_that_needs_it(room: Path) -> 
     assert ROOM in sys.modules
 
 
+def test_code_that_may_not_be_read_is_told_with_its_file(room: Path) -> None:
+    room.write_text(f"raise PermissionError(13, 'Permission denied', {str(room)!r})")
+    assert code_in(room).load(ETCD) == f"etcd's code cannot be loaded: {room}: Permission denied"
+
+
 def test_of_a_package_that_was_upgraded_since_nothing_is_loaded(room: Path) -> None:
     code = code_in(room)
     new = room.with_name("new")
