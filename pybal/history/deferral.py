@@ -23,7 +23,8 @@ _PIECE = 10
 
 
 class Deferral:
-    """Takes notes in their order: at once, unless there are many."""
+    """Takes notes in their order: at once, unless there are many. What a note brings, each decision
+    that a list brought about, comes before what has happened since."""
 
     def __init__(self, clock: Clock, time_slices: TimeSlices, log: Logger) -> None:
         self._clock = clock
@@ -32,6 +33,8 @@ class Deferral:
         self._log = log
         self._waiting: deque[tuple[float, Callable[..., object], tuple[object, ...]]] = deque()
         """Since when, and what."""
+        self._brought: list[tuple[Callable[..., object], tuple[object, ...]]] = []
+        """By the note that is being taken."""
         self._this_turn = 0
         self._counting = False
         self._working = False
@@ -44,6 +47,9 @@ class Deferral:
 
     def take(self, note: Callable[..., object], *arguments: object) -> None:
         """Call it, now or later."""
+        if self._taking:
+            self._brought.append((note, arguments))
+            return
         if not self.defers:
             self._this_turn += 1
             if not self._counting:
@@ -52,8 +58,7 @@ class Deferral:
             note(*arguments)
             return
         self._waiting.append((self._lately(), note, arguments))
-        # A note of a long list brings thousands: those are for another turn.
-        if len(self._waiting) > MOST_WAITING and not self._taking:
+        if len(self._waiting) > MOST_WAITING:
             self._take_some()
         if not self._working:
             self._working = True
@@ -89,9 +94,14 @@ class Deferral:
         for number in range(min(_PIECE, len(self._waiting))):
             if number and self._clock.seconds() >= ends_at_s:
                 break
+            since_s, note, arguments = self._waiting.popleft()
             try:
-                _, note, arguments = self._waiting.popleft()
                 note(*arguments)
             except Exception:  # noqa: BLE001 - the others are to be noted all the same
                 self._log.failure("Could not take note of something that happened")
+            if self._brought:
+                # That of a long list brings thousands: those are for another turn.
+                self._waiting.extendleft((since_s, *each) for each in reversed(self._brought))
+                self._brought.clear()
+                break
         self._taking = False

@@ -84,6 +84,21 @@ def test_what_comes_while_others_wait_comes_after_them() -> None:
     assert rig.noted == list(range(AT_ONCE + 2))
 
 
+def test_what_a_note_brings_comes_before_what_has_happened_since() -> None:
+    """The decisions of a list before the reports that followed it, which replaced them."""
+    rig = Rig()
+    rig.take(AT_ONCE)
+
+    def brings() -> None:
+        rig.take(50, AT_ONCE)
+        raise ValueError("and fails")
+
+    rig.deferral.take(brings)
+    rig.take(30, AT_ONCE + 50)
+    assert rig.flush(1.0) == 0
+    assert rig.noted == list(range(AT_ONCE + 80))
+
+
 def test_none_waits_much_longer_than_it_may_however_busy_all_turns_are() -> None:
     reactor = Reactor()
     rig = Rig(reactor)
