@@ -98,6 +98,13 @@ def ask(client: Host) -> str:
     return answer
 
 
+_HOW_IT_IS = """
+curl --silent http://127.0.0.1:9090/alerts || true
+curl --silent http://127.0.0.1:9090/metrics | grep ^pybal_monitor_status || true
+journalctl --no-pager --unit pybal --lines 60
+"""
+
+
 @pytest.fixture(scope="module")
 def running(debian: Debian, network: Stage, web_servers: None) -> Debian:
     """With a configuration, started, and all that it checks is up."""
@@ -106,7 +113,10 @@ def running(debian: Debian, network: Stage, web_servers: None) -> Debian:
     write(debian, "/etc/pybal/pools/web", pool)
     write(debian, "/etc/pybal/pybal.conf", CONFIG.format(vip=VIP4))
     debian.run("systemctl", "start", "pybal")
-    until(lambda: len(monitors_up(debian)) == 4 * len(network.reals))
+    try:
+        until(lambda: len(monitors_up(debian)) == 4 * len(network.reals))
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{debian.run('sh', '-c', _HOW_IT_IS)}") from None
     return debian
 
 
