@@ -112,7 +112,7 @@ def running(debian: Debian, network: Stage, web_servers: None) -> Debian:
     pool = "".join(f"{{'host': '{real.ipv4}'}}\n" for real in network.reals)
     write(debian, "/etc/pybal/pools/web", pool)
     write(debian, "/etc/pybal/pybal.conf", CONFIG.format(vip=VIP4))
-    debian.run("systemctl", "start", "pybal")
+    debian.run("systemctl", "restart", "pybal")
     try:
         until(lambda: len(monitors_up(debian)) == 4 * len(network.reals))
     except AssertionError as error:
