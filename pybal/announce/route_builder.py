@@ -1,4 +1,4 @@
-"""What services want announced, as routes: with the settings' attributes and next hops. Pure."""
+"""What services want announced, as routes: with the settings' attributes and next hops."""
 
 from __future__ import annotations
 

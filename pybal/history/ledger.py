@@ -212,11 +212,12 @@ class Ledger:
     def _tell(self) -> None:
         now_s, waiting = self._lately(), self._to_tell
         for _ in range(_TOLD_AT_ONCE):
-            if waiting and waiting[0][0] <= now_s:
-                _, number = waiting.popleft()
-                incident = self._incidents.get(number)
-                if incident is not None and len(incident.services) > 1:
-                    self._log.warn("Incident {number}: {text}", number=number, text=incident.text)
+            if not waiting or waiting[0][0] > now_s:
+                break
+            _, number = waiting.popleft()
+            incident = self._incidents.get(number)
+            if incident is not None and len(incident.services) > 1:
+                self._log.warn("Incident {number}: {text}", number=number, text=incident.text)
         self._telling = None
         if waiting:
             self._telling = self._clock.callLater(max(0.0, waiting[0][0] - now_s), self._tell)

@@ -11,10 +11,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from pybal.bgp.bfd.detector import Detector
 from pybal.bgp.bfd.kept import KeptBFD, terms_of
 from pybal.bgp.bfd.memory import BFDMemory
-from pybal.bgp.bfd.packet import (
-    BFDPacketError,
-    decode_packet,
-)
+from pybal.bgp.bfd.packet import BFDPacketError, decode_packet
 from pybal.bgp.bfd.ports import BFDNetwork, Numbers
 from pybal.bgp.settings import BFDSettings
 from pybal.model import IPAddress
